@@ -1,0 +1,35 @@
+# The commands of daily work. They need Python 3.11-3.13, make and nothing else: bin/install makes .venv and fills it.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench
+.NOTPARALLEL:
+
+PYTHON := .venv/bin/python
+export PORT
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
+
+run: ## start TripBuilder on http://127.0.0.1:8000 (PORT=8001 for another port)
+	@bin/install
+	@exec $(PYTHON) manage.py dev
+
+test: ## run every test, on SQLite and on PostgreSQL where one answers (ARGS="-k trip" goes to pytest)
+	@bin/install dev
+	@exec $(PYTHON) tests/run.py $(ARGS)
+
+lint: ## check style, types and which module may import which
+	@bin/install dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy tripbuilder trips ghl_sync
+	$(PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+format: ## rewrite the code in the house style
+	@bin/install dev
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+bench: ## measure the figures of the README; prints a table and writes JSON to bench/results
+	@bin/install dev
+	@exec $(PYTHON) -m bench

@@ -1,0 +1,84 @@
+"""What holds for every test: no traffic leaves this machine, and browser tests need a browser."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_HINT = "no chromium on PATH; install it with: apt-get install chromium"
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "admin_client", "admin_user"}
+
+
+def chromium_path() -> str | None:
+    """The browser of the browser tests, or None."""
+    return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
+def is_loopback(host: str) -> bool:
+    if host in {"", "localhost"}:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database-only", action="store_true", help="leave out the tests that touch no database")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    host = urlsplit(settings.GHL_API_BASE_URL).hostname or ""
+    if not is_loopback(host):
+        raise pytest.UsageError(f"GHL_API_BASE_URL names {host}; the tests only ever talk to this machine.")
+    if "chromium" in os.environ.get("TESTS_REQUIRE", "") and chromium_path() is None:
+        raise pytest.UsageError(CHROMIUM_HINT)
+
+
+def needs_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    marked = any(item.get_closest_marker(name) for name in ("django_db", "cluster", "browser"))
+    return marked or bool(fixtures & DATABASE_FIXTURES)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if chromium_path() is None:
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason=CHROMIUM_HINT))
+    if config.getoption("--database-only"):
+        plain = [item for item in items if not needs_database(item)]
+        config.hook.pytest_deselected(items=plain)
+        items[:] = [item for item in items if needs_database(item)]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loopback_only() -> Iterator[None]:
+    """Refuse every connection that would leave this machine, whatever address a test or setting names."""
+    real = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6} and not is_loopback(str(address[0])):
+            raise AssertionError(f"a test tried to connect to {address[0]}; only this machine is allowed")
+        real(self, address)
+
+    socket.socket.connect = guarded  # type: ignore[method-assign]
+    yield
+    socket.socket.connect = real  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser; browser tests are skipped before they get here when there is none."""
+    path = chromium_path()
+    assert path is not None
+    return path

@@ -1,0 +1,45 @@
+"""The settings of every test run: the product's own, after shutting out whatever `.env` or the shell says.
+
+A developer's `.env` may hold a real token. Variables that are set win over `.env`, and tests hand their
+environment to the processes they start, so naming each one here keeps those away from it too.
+"""
+
+import os
+import tempfile
+
+LOOPBACK_NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing answers there
+
+os.environ.update(
+    DEBUG="true",
+    SECRET_KEY="tests-only-" + "x" * 50,
+    ALLOWED_HOSTS="",
+    ADMINS="",
+    FIELD_ENCRYPTION_KEYS="",
+    TIME_ZONE="",
+    LOG_LEVEL="WARNING",
+    REDIS_URL="",
+    TRIP_CURRENCY="",
+    PHONE_REGION="",
+    PASSPORT_VALIDITY_MONTHS="",
+    GHL_API_TOKEN="",
+    GHL_LOCATION_ID="",
+    GHL_API_BASE_URL=LOOPBACK_NOWHERE,
+    GHL_APP_URL="",
+    GHL_TRIP_PIPELINE="",
+    GHL_PASSENGER_PIPELINE="",
+    GHL_FALLBACK_CONTACT_EMAIL="",
+    GHL_SETTLE_SECONDS="",
+    GHL_TIMEOUT_SECONDS="",
+    GHL_WAIT_SCALE="",
+    GHL_MIRROR_SENSITIVE="",
+)
+# tests/run.py names the database; a bare `pytest` uses SQLite, never the one in `.env`.
+os.environ["DATABASE_URL"] = os.environ.get("TRIPBUILDER_TEST_DATABASE") or "sqlite:///tests.sqlite3"
+
+from tripbuilder.settings import *  # noqa: E402, F403 - the environment comes first
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # logging in a test user should cost nothing
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
+    # A file, so that the processes and threads a test starts see the same database with the same locking as in life.
+    DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.gettempdir()}/tripbuilder-tests-{os.getpid()}.sqlite3"}  # noqa: F405

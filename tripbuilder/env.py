@@ -1,0 +1,81 @@
+"""Reading the environment so that a wrong value names its own variable.
+
+django-environ says what was wrong with a value but not always where it came from; staff who set
+up a server need the name, the value's problem and the next step in one sentence.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+
+env = environ.Env()
+
+
+def load_dotenv(path: Path) -> None:
+    """Read `path` into the environment; variables that are already set win."""
+    if path.exists():
+        environ.Env.read_env(str(path))
+
+
+def read(name: str, reader: Callable[..., T], default: Any) -> T:
+    """The variable `name` parsed by one of environ's readers, an empty value counting as unset.
+
+    Raises ImproperlyConfigured with the variable's name when the value cannot be read.
+    """
+    if not env.str(name, default="").strip():
+        return default
+    try:
+        return reader(name)
+    except (ValueError, environ.ImproperlyConfigured) as error:
+        raise ImproperlyConfigured(f"{name} cannot be read: {error}. Correct it in .env or the environment.") from error
+
+
+def seconds(name: str, default: float, *, least: float = 0.0) -> float:
+    """A duration in seconds that is at least `least`."""
+    value = read(name, env.float, default)
+    if not least <= value < 10**7:
+        raise ImproperlyConfigured(f"{name} is {value:g}; give a number of seconds of at least {least:g}.")
+    return value
+
+
+def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    """One of `allowed`."""
+    value = read(name, env.str, default)
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(allowed)}.")
+    return value
+
+
+def http_url(name: str, default: str) -> str:
+    """An http(s) address without a trailing slash."""
+    value = read(name, env.str, default).rstrip("/")
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise ImproperlyConfigured(f"{name} is {value!r}; give a full address such as {default}.")
+    return value
+
+
+def fernet_keys(name: str) -> list[str]:
+    """A comma list of 32-byte keys in URL-safe base64; the first one encrypts."""
+    keys: list[str] = [key.strip() for key in env.str(name, default="").split(",") if key.strip()]
+    for position, key in enumerate(keys, start=1):
+        try:
+            length = len(base64.urlsafe_b64decode(key))
+        except (binascii.Error, ValueError):
+            length = -1
+        if length != 32:
+            raise ImproperlyConfigured(
+                f"{name}: key number {position} is not 32 bytes in URL-safe base64. Make one with: python -c "
+                f"'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+            )
+    return keys
