@@ -1,0 +1,99 @@
+"""Every fixed choice of the business and the named groups of states.
+
+Codes are ours; the labels are what staff read. Which GoHighLevel word belongs to a code is the
+mapping's business, not this module's.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class TripStage(models.TextChoices):
+    FORM_SUBMIT = "form_submit", "Form submitted"
+    TRIP_FINALIZED = "trip_finalized", "Trip finalised"
+    TRAVELERS_ADDED = "travelers_added", "Travellers added"
+    TRIP_SCHEDULED = "trip_scheduled", "Trip scheduled"
+    TRIP_COMPLETE = "trip_complete", "Trip complete"
+
+
+class PassengerStage(models.TextChoices):
+    ADDED_TO_TRIP = "added_to_trip", "Added to trip"
+    DETAILS_SUBMITTED = "details_submitted", "Details submitted"
+    TRIP_DETAILS_SENT = "trip_details_sent", "Trip details sent"
+    TRIP_READY = "trip_ready", "Trip ready"
+    TRIP_IN_PROGRESS = "trip_in_progress", "Trip in progress"
+    TRIP_COMPLETE = "trip_complete", "Trip complete"
+
+
+class Status(models.TextChoices):
+    OPEN = "open", "Open"
+    WON = "won", "Won"
+    LOST = "lost", "Lost"
+    ABANDONED = "abandoned", "Abandoned"
+
+
+class TravelCategory(models.TextChoices):
+    PEOPLE_TO_PEOPLE = "people_to_people", "People to people"
+    SUPPORT_CUBAN_PEOPLE = "support_cuban_people", "Support for the Cuban people"
+    OTHER = "other", "Other"
+
+
+class Attendance(models.TextChoices):
+    BOOKED = "booked", "Booked"
+    WAITLISTED = "waitlisted", "Waitlisted"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+# Who takes a seat: a trip's enrolled count and its capacity speak of these.
+SEATED = (Attendance.BOOKED,)
+
+
+class Sex(models.TextChoices):
+    FEMALE = "F", "Female"
+    MALE = "M", "Male"
+    OTHER = "X", "Other / unspecified"
+
+
+class Occupancy(models.TextChoices):
+    SINGLE = "single", "Single"
+    DOUBLE = "double", "Double"
+
+
+class VendorKind(models.TextChoices):
+    GROUND = "ground", "Ground operator"
+    HOTEL = "hotel", "Hotel"
+    AIRLINE = "airline", "Airline"
+    TRANSFER = "transfer", "Transfer"
+    GUIDE = "guide", "Guide"
+    OTHER = "other", "Other"
+
+
+class DocumentKind(models.TextChoices):
+    PASSPORT_SCAN = "passport_scan", "Passport scan"
+    RESERVATION = "reservation", "Reservation"
+    MOU = "mou", "Memorandum of understanding"
+    AFFIDAVIT = "affidavit", "Affidavit"
+    SIGNATURE = "signature", "Signature"
+    OTHER = "other", "Other"
+
+
+class DocumentState(models.TextChoices):
+    MISSING = "missing", "Missing"
+    RECEIVED = "received", "Received"
+    APPROVED = "approved", "Approved"
+    REJECTED = "rejected", "Rejected"
+    WAIVED = "waived", "Waived"
+
+
+class PaymentKind(models.TextChoices):
+    PAYMENT = "payment", "Payment"
+    REFUND = "refund", "Refund"
+
+
+class PaymentMethod(models.TextChoices):
+    CARD = "card", "Card"
+    TRANSFER = "transfer", "Bank transfer"
+    CHEQUE = "cheque", "Cheque"
+    CASH = "cash", "Cash"
+    OTHER = "other", "Other"

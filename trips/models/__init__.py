@@ -1,0 +1,19 @@
+"""The tables of the business, one subject a module."""
+
+from trips.models.document import Document
+from trips.models.payment import Payment
+from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
+from trips.models.trip import Trip
+from trips.models.vendor import Vendor
+
+__all__ = [
+    "Contact",
+    "Document",
+    "EmergencyContact",
+    "HealthRecord",
+    "Passenger",
+    "Passport",
+    "Payment",
+    "Trip",
+    "Vendor",
+]

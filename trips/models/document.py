@@ -1,0 +1,51 @@
+"""Papers of a trip or a passenger."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from simple_history.models import HistoricalRecords
+
+from trips.encryption import EncryptedTextField
+from trips.enums import DocumentKind, DocumentState
+from trips.models.base import Stamped
+
+
+def private_path(document: Document, filename: str) -> str:
+    """A random storage key: the original name may be a person's and is kept in the row instead."""
+    return f"documents/{uuid.uuid4().hex}"
+
+
+class Document(Stamped):
+    """A paper we hold (`file`), or one that stands elsewhere behind a private link (`remote_url`)."""
+
+    kind = models.CharField(max_length=16, choices=DocumentKind.choices, default=DocumentKind.OTHER)
+    trip = models.ForeignKey("trips.Trip", on_delete=models.CASCADE, null=True, blank=True, related_name="documents")
+    passenger = models.ForeignKey(
+        "trips.Passenger", on_delete=models.CASCADE, null=True, blank=True, related_name="documents"
+    )
+    file = models.FileField(upload_to=private_path, blank=True)
+    original_name = models.CharField(max_length=255, blank=True)
+    # Whoever holds the link can open the file: encrypted, never logged or listed.
+    remote_url = EncryptedTextField(blank=True, editable=False)
+    size = models.PositiveBigIntegerField("size in bytes", null=True, blank=True, editable=False)
+    content_type = models.CharField(max_length=120, blank=True, editable=False)
+    state = models.CharField(max_length=16, choices=DocumentState.choices, default=DocumentState.RECEIVED)
+    rejection_reason = models.CharField(max_length=255, blank=True)
+
+    history = HistoricalRecords(excluded_fields=["remote_url", "file"])
+
+    class Meta:
+        ordering = ["kind", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(trip__isnull=True, passenger__isnull=False) | Q(trip__isnull=False, passenger__isnull=True),
+                name="document_of_trip_xor_passenger",
+                violation_error_message="A document belongs to a trip or to a passenger: not both, not neither.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()
