@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class GhlSyncConfig(AppConfig):
+    name = "ghl_sync"
+    verbose_name = "GoHighLevel"
