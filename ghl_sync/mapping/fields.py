@@ -1,0 +1,88 @@
+"""The shape of the mapping table: a row is our field, their field, a converter pair and who may write."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ghl_sync.mapping.converters import Converter
+
+
+class Way(enum.Enum):
+    BOTH = "both"
+    UP = "up"  # only written, and never by itself a reason to write
+    DOWN = "down"  # only read
+    CREATE = "create"  # written when the record is made, only read after that
+
+
+class Policy(enum.StrEnum):
+    """What happens when both sides changed a field."""
+
+    NEWEST = "newest"
+    OURS = "ours"
+    THEIRS = "theirs"
+    ASK = "ask"
+
+
+@dataclass(frozen=True)
+class FieldMap:
+    """`name` is the path on our side (`passport.number`), `remote` the native or full custom-field key.
+
+    `group` marks sensitive fields. `provision` is the data type of a field that we create over there, with
+    `label` as its name. `reference` says that the value names another record and that linking decides about it.
+    """
+
+    name: str
+    remote: str
+    converter: Converter
+    way: Way = Way.BOTH
+    group: str = ""
+    policy: Policy = Policy.NEWEST
+    reference: bool = False
+    provision: str = ""
+    label: str = ""
+
+    @property
+    def custom(self) -> bool:
+        """Whether it lives in a custom field rather than in a native one."""
+        return "." in self.remote
+
+    @property
+    def part(self) -> str:
+        """The part of the object it belongs to: empty for the object itself, else such as `passport`."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def attribute(self) -> str:
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class ObjectMap:
+    """All rows of one kind of object. `remote_kind` is `opportunity` or `contact`."""
+
+    kind: str
+    remote_kind: str
+    fields: tuple[FieldMap, ...]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, FieldMap]:
+        return {field.name: field for field in self.fields}
+
+    @cached_property
+    def sensitive(self) -> frozenset[str]:
+        return frozenset(field.name for field in self.fields if field.group)
+
+    @cached_property
+    def natives(self) -> tuple[FieldMap, ...]:
+        return tuple(field for field in self.fields if not field.custom)
+
+    @cached_property
+    def customs(self) -> tuple[FieldMap, ...]:
+        return tuple(field for field in self.fields if field.custom)
+
+
+Values = dict[str, Any]
