@@ -1,0 +1,252 @@
+"""One object, three snapshots, one plan: what to write here, what to send, what to ask.
+
+Decides and does nothing. Push and pull carry out the same plan; a dry run leaves it at that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ghl_sync.engine.base import Base
+from ghl_sync.engine.merge import APPLYING, CONFLICTING, PUSHING, Action, merge_field, merge_reference
+from ghl_sync.mapping.fields import FieldMap, ObjectMap, Policy, Values, Way
+from ghl_sync.mapping.translate import Reading, Readings
+
+# What `Situation.resolve` answers for a reference to nothing we know: left as it is, and shown.
+UNKNOWN = object()
+
+# Fields that only a matching cause makes a reason to write, although they are merely written along otherwise.
+CAUSED = {"enrolled_count": "count", "trip_name": "option"}
+
+
+@dataclass(frozen=True, slots=True)
+class IssueNote:
+    field: str
+    code: str
+    message: str
+    raw: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictNote:
+    field: str
+    action: Action
+    ours: Any
+    theirs: Any
+    policy: str
+
+
+@dataclass
+class Plan:
+    """`move` is the row a reference shall point to (`UNSET`: leave it); pairs are agreements with nothing to send."""
+
+    apply: Values = field(default_factory=dict)
+    push: Values = field(default_factory=dict)
+    ride: Values = field(default_factory=dict)
+    pairs: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    documents: dict[str, Any] = field(default_factory=dict)
+    issues: list[IssueNote] = field(default_factory=list)
+    conflicts: list[ConflictNote] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
+    move: Any = None
+    moves: bool = False
+
+    @property
+    def writes_locally(self) -> bool:
+        return bool(self.apply or self.documents or self.moves)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a decision needs beside the three snapshots.
+
+    `resolve` gives, for the reference whose remote parts changed, the row they mean here (None: none).
+    `directions` maps a sensitive group to both/pull/push/off; `late` holds values of ours that may still
+    be applied over there, by field.
+    """
+
+    causes: Collection[str] = ()
+    directions: Mapping[str, str] = field(default_factory=dict)
+    policies: Mapping[str, str] = field(default_factory=dict)
+    parked: Collection[str] = ()
+    late: Mapping[str, list[Any]] = field(default_factory=dict)
+    local_newer: bool | None = None
+    local_target: Any = None
+    base_target: Any = None
+    resolve: Callable[[Readings, Collection[str]], Any] | None = None
+
+
+def decide(
+    table: ObjectMap, base: Base, local: Mapping[str, Any], readings: Readings | None, situation: Situation
+) -> Plan:
+    """The plan for one object. `readings` None means: GoHighLevel holds what base says, read moments ago."""
+    plan = Plan()
+    for row in table.fields:
+        direction = situation.directions.get(row.group, "both") if row.group else "both"
+        if row.reference or row.name == "title":
+            continue
+        if row.way is Way.UP:
+            _ride(plan, base, row, local, situation)
+        elif row.part == "documents":
+            _documents(plan, base, row, readings)
+        elif direction != "off":
+            _field(plan, base, row, local, readings, situation, direction)
+    _reference(table, plan, base, local, readings, situation)
+    return plan
+
+
+def _ride(plan: Plan, base: Base, row: FieldMap, local: Mapping[str, Any], situation: Situation) -> None:
+    value = local.get(row.name)
+    if row.name in situation.parked or base.remote_is(row.name, value):
+        return
+    reason = row.name in CAUSED and CAUSED[row.name] in situation.causes
+    (plan.push if reason else plan.ride)[row.name] = value
+
+
+def _documents(plan: Plan, base: Base, row: FieldMap, readings: Readings | None) -> None:
+    reading = (readings or {}).get(row.name)
+    if reading is None:
+        return
+    if reading.unreadable:
+        plan.issues.append(unreadable(row, reading))
+    elif not base.known or not base.remote_is(row.name, reading.value):
+        if base.known or reading.value is not None:
+            plan.documents[row.name] = reading.value
+        plan.pairs[row.name] = (None, reading.value)
+
+
+def unreadable(row: FieldMap, reading: Reading) -> IssueNote:
+    """The issue for a value that cannot be read; it never repeats a sensitive one."""
+    shown = "" if row.group else f" ({str(reading.raw)[:80]!r})"
+    where = row.remote.rpartition(".")[2]
+    return IssueNote(row.name, "unreadable", f"GoHighLevel's {where}{shown} {reading.unreadable}.", reading.raw)
+
+
+def _field(
+    plan: Plan,
+    base: Base,
+    row: FieldMap,
+    local: Mapping[str, Any],
+    readings: Readings | None,
+    situation: Situation,
+    direction: str,
+) -> None:
+    name, ours = row.name, local.get(row.name)
+    may_push = row.way is Way.BOTH and direction in {"both", "push"} and name not in situation.parked
+    may_apply = direction in {"both", "pull"}
+    reading = None if readings is None else readings.get(name)
+    if reading is None:
+        pair = base.pair(name, ours, None)
+        if may_push and (pair is None or not _equal(row, ours, pair.local)) and (pair or ours is not None):
+            plan.push[name] = ours
+        return
+    if reading.unreadable:
+        plan.issues.append(unreadable(row, reading))
+        return
+    theirs = reading.value
+    plan.settled.add(name)
+    if any(base.opens(name, value, theirs) for value in situation.late.get(name, ())) and not _equal(row, ours, theirs):
+        if may_push:
+            plan.push[name] = ours
+        return
+    action = merge_field(
+        base.pair(name, ours, theirs),
+        ours,
+        theirs,
+        same=row.converter.same,
+        policy=Policy(situation.policies.get(name, row.policy)),
+        local_newer=situation.local_newer,
+    )
+    _carry(plan, row, action, ours, theirs, may_push=may_push, may_apply=may_apply)
+
+
+def _carry(
+    plan: Plan, row: FieldMap, action: Action, ours: Any, theirs: Any, *, may_push: bool, may_apply: bool
+) -> None:
+    name = row.name
+    if action in CONFLICTING and may_push and may_apply:
+        plan.conflicts.append(ConflictNote(name, action, ours, theirs, str(row.policy)))
+    elif action in CONFLICTING:
+        # One way only: what the open way brings wins, and what it replaces is kept on record.
+        action = Action.THEIRS_WON if may_apply else Action.OURS_WON
+        plan.conflicts.append(ConflictNote(name, action, ours, theirs, "one way"))
+    if action == Action.AGREE:
+        plan.pairs[name] = (ours, theirs)
+    elif action in APPLYING and may_apply:
+        plan.apply[name] = theirs
+        plan.pairs[name] = (theirs, theirs)
+    elif action in PUSHING and may_push:
+        plan.push[name] = ours
+
+
+def _equal(row: FieldMap, left: Any, right: Any) -> bool:
+    return left == right or row.converter.same(left, right)
+
+
+def _reference(
+    table: ObjectMap,
+    plan: Plan,
+    base: Base,
+    local: Mapping[str, Any],
+    readings: Readings | None,
+    situation: Situation,
+) -> None:
+    """A trip's vendor or a passenger's trip: fields that name another record of ours."""
+    rows = [row for row in table.fields if row.reference and row.way is Way.BOTH]
+    if not rows:
+        return
+    read = {row.name: readings[row.name] for row in rows if readings and row.name in readings}
+    for row in rows:
+        if row.name in read and read[row.name].unreadable:
+            plan.issues.append(unreadable(row, read.pop(row.name)))
+    changed = {
+        row.name
+        for row in rows
+        if row.name in read
+        and not base.remote_is(row.name, read[row.name].value)
+        and not row.converter.same(read[row.name].value, base.remote.get(row.name))
+    }
+    relabelled = {row.name for row in rows if not _equal(row, local.get(row.name), base.local.get(row.name))}
+    moved = base.known and situation.local_target != situation.base_target
+    target = situation.resolve(read, changed) if changed and situation.resolve else situation.local_target
+    if target is UNKNOWN:
+        for name in changed:
+            plan.issues.append(
+                IssueNote(name, "unreadable", "GoHighLevel names a trip that does not exist here.", read[name].value)
+            )
+        plan.settled.update(set(read) - changed)
+        return
+    action = merge_reference(
+        local_moved=moved or not base.known,
+        relabelled=bool(relabelled),
+        remote_target=target,
+        local_target=situation.local_target,
+        remote_changed=bool(changed),
+        local_newer=situation.local_newer,
+    )
+    first = rows[0].name
+    plan.settled.update(read)
+    if action in CONFLICTING:
+        theirs = read[first].value if first in read else None
+        plan.conflicts.append(ConflictNote(first, action, local.get(first), theirs, "newest"))
+    if action in APPLYING:
+        plan.move, plan.moves = target, True
+        for name in changed:
+            plan.pairs[name] = (read[name].value, read[name].value)
+    elif action == Action.AGREE:
+        for name in changed:
+            plan.pairs[name] = (local.get(name), read[name].value)
+        for name in relabelled - changed:
+            if name not in situation.parked:
+                plan.push[name] = local.get(name)
+    elif action in PUSHING:
+        for row in rows:
+            stale = row.name in relabelled or row.name in changed or moved
+            if (
+                stale
+                and row.name not in situation.parked
+                and not (row.name in read and _equal(row, local.get(row.name), read[row.name].value))
+            ):
+                plan.push[row.name] = local.get(row.name)

@@ -1,0 +1,179 @@
+"""What one piece of work needs: settings, a client, the account's row and its definitions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import transaction
+
+from ghl_sync.client import GHLClient
+from ghl_sync.client.errors import GHLError, MissingScope, NeedsAttention
+from ghl_sync.client.types import FieldDef, PipelineDef, StageDef
+from ghl_sync.conf import NOT_CONFIGURED, Config, config
+from ghl_sync.engine import state
+from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.limits import DatabaseLimiter
+from ghl_sync.mapping.translate import Definitions
+from ghl_sync.models import Link, Location, Pipeline, RemoteField, Stage
+
+PROBE_SECONDS = 60
+
+
+class CannotRun(Exception):
+    """There is no account to talk to, or its traffic is stopped; the text says what to do."""
+
+
+class Session:
+    """One client and what it needs to know. Not shared between threads."""
+
+    def __init__(self, *, lane: str = "bulk", read_only: bool = False, longest_wait: float = 30.0) -> None:
+        self.config: Config = config()
+        if not self.config.configured:
+            raise CannotRun(NOT_CONFIGURED)
+        self.location: Location = state.location_row(self.config.location_id)
+        self.limiter = DatabaseLimiter(self.location.pk, longest_wait=longest_wait)
+        self.client = GHLClient(
+            token=self.config.token,
+            location_id=self.config.location_id,
+            base_url=self.config.base_url,
+            timeout=self.config.timeout,
+            limiter=self.limiter,
+            read_only=read_only,
+        )
+        self.client.lane = lane
+        self._definitions: Definitions | None = None
+
+    @property
+    def definitions(self) -> Definitions:
+        """From our cache; fetched once when it has never been filled, so that a push makes no start-up call."""
+        if self._definitions is None:
+            if self.location.refreshed_at is None:
+                self.refresh_definitions()
+            self._definitions = load_definitions(self.config)
+        return self._definitions
+
+    def forget_definitions(self) -> None:
+        self._definitions = None
+
+    def sensitive_direction(self) -> str:
+        """`both`, `pull`, `push` or `off` for passports and health."""
+        if self.config.mirror_sensitive != "ask":
+            return self.config.mirror_sensitive
+        return "both" if self.location.sensitive_confirmed_at else "pull"
+
+    def refresh_definitions(self) -> None:
+        """Fetch location, pipelines and fields (three calls) into the cache tables."""
+        info = self.client.get_location()
+        pipelines = self.client.list_pipelines()
+        fields = self.client.list_custom_fields("all")
+        with transaction.atomic():
+            changed = _store_fields(self.config.location_id, fields) | _store_pipelines(
+                self.config.location_id, pipelines
+            )
+            state.remember_location(
+                self.location,
+                name=info.name,
+                timezone=info.timezone,
+                allow_duplicate_opportunity=info.allow_duplicate_opportunity,
+                allow_duplicate_contact=info.allow_duplicate_contact,
+                refreshed_at=database_now(),
+            )
+            if changed:
+                # What was refused for want of a stage, field or setting may go now; the rest parks again.
+                state.unpark(Link.objects.filter(parked_at__isnull=False))
+        self._definitions = None
+
+    def check_running(self) -> None:
+        """Raises CannotRun while traffic is stopped; tries once a minute whether the stop is over."""
+        self.location.refresh_from_db()
+        if self.location.paused_at is None:
+            return
+        if state.take_probe(self.location, PROBE_SECONDS):
+            try:
+                self.client.get_location()
+            except GHLError as error:
+                raise CannotRun(f"GoHighLevel is stopped: {error.words}") from None
+            state.resume(self.location)
+            return
+        raise CannotRun(f"GoHighLevel is stopped: {self.location.paused_reason}")
+
+    @contextmanager
+    def stop_on_trouble(self) -> Iterator[None]:
+        """A wrong token or location stops all traffic, for everybody, until a probe succeeds."""
+        try:
+            yield
+        except MissingScope:
+            raise
+        except NeedsAttention as error:
+            state.pause(self.location, error.words)
+            raise
+        finally:
+            self.limiter.flush()
+
+
+def load_definitions(settings: Config) -> Definitions:
+    """The cached definitions as the mapping reads them."""
+    fields = {
+        row.key: FieldDef(
+            row.remote_id, row.key, row.name, row.data_type, row.model, tuple(row.options), row.allow_custom
+        )
+        for row in RemoteField.objects.filter(location_id=settings.location_id)
+    }
+    pipelines: dict[str, PipelineDef] = {}
+    rows = Pipeline.objects.filter(location_id=settings.location_id).prefetch_related("stages")
+    by_name = {row.name: row for row in rows}
+    for kind, name in settings.pipelines.items():
+        row = by_name.get(name)
+        if row is not None:
+            stages = tuple(StageDef(stage.remote_id, stage.name, stage.position) for stage in row.stages.all())
+            pipelines[kind] = PipelineDef(row.remote_id, row.name, stages)
+    return Definitions(fields, pipelines)
+
+
+def _store_fields(location_id: str, fields: tuple[FieldDef, ...]) -> bool:
+    """Write definitions that are new or differ, drop those that are gone; True when anything changed."""
+    have = {row.remote_id: row for row in RemoteField.objects.filter(location_id=location_id)}
+    changed = False
+    for field in fields:
+        row = have.pop(field.id, None) or RemoteField(location_id=location_id, remote_id=field.id)
+        wanted = {
+            "model": field.model,
+            "key": field.key,
+            "name": field.name,
+            "data_type": field.data_type,
+            "options": list(field.options),
+            "allow_custom": field.allow_custom,
+        }
+        if row.pk is None or any(getattr(row, name) != value for name, value in wanted.items()):
+            RemoteField.objects.update_or_create(
+                location_id=location_id, remote_id=field.id, defaults=wanted | {"refreshed_at": database_now()}
+            )
+            changed = True
+    if have:
+        RemoteField.objects.filter(pk__in=[row.pk for row in have.values()]).delete()
+    return changed or bool(have)
+
+
+def _store_pipelines(location_id: str, pipelines: tuple[PipelineDef, ...]) -> bool:
+    before = set(Stage.objects.filter(pipeline__location_id=location_id).values_list("remote_id", "name"))
+    kept = []
+    for pipeline in pipelines:
+        row, _created = Pipeline.objects.update_or_create(
+            location_id=location_id, remote_id=pipeline.id, defaults={"name": pipeline.name}
+        )
+        kept.append(row.pk)
+        for stage in pipeline.stages:
+            Stage.objects.update_or_create(
+                pipeline=row, remote_id=stage.id, defaults={"name": stage.name, "position": stage.position}
+            )
+        row.stages.exclude(remote_id__in=[stage.id for stage in pipeline.stages]).delete()
+    Pipeline.objects.filter(location_id=location_id).exclude(pk__in=kept).delete()
+    return before != set(Stage.objects.filter(pipeline__location_id=location_id).values_list("remote_id", "name"))
+
+
+def server_now(session: Session) -> dt.datetime:
+    """GoHighLevel's own clock, from an answer's Date header; ours where it has none."""
+    page = session.client.contact_page(limit=1)
+    return page.server_date or database_now()

@@ -1,0 +1,29 @@
+"""The sync's own tables. Anyone may read them; `ghl_sync.engine.state` writes them."""
+
+from ghl_sync.models.change import Cause, Change, Lane
+from ghl_sync.models.conflict import Conflict, Issue
+from ghl_sync.models.link import Kind, Link, State, kind_of
+from ghl_sync.models.remote import Location, Pipeline, RateSlot, RemoteField, Stage, WantedOption
+from ghl_sync.models.run import Run, SeenPage
+from ghl_sync.models.write import Write
+
+__all__ = [
+    "Cause",
+    "Change",
+    "Conflict",
+    "Issue",
+    "Kind",
+    "Lane",
+    "Link",
+    "Location",
+    "Pipeline",
+    "RateSlot",
+    "RemoteField",
+    "Run",
+    "SeenPage",
+    "Stage",
+    "State",
+    "WantedOption",
+    "Write",
+    "kind_of",
+]

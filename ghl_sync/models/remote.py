@@ -1,0 +1,125 @@
+"""What GoHighLevel defines, kept here so that a push makes no start-up call: fields, options, pipelines, limits."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Location(models.Model):
+    """The sub-account we mirror: its settings, its limits and whether traffic is stopped."""
+
+    location_id = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=255, blank=True)
+    timezone = models.CharField(max_length=64, blank=True)
+    allow_duplicate_opportunity = models.BooleanField(null=True)
+    allow_duplicate_contact = models.BooleanField(null=True)
+    refreshed_at = models.DateTimeField(null=True, blank=True)
+    page_size = models.PositiveSmallIntegerField(default=500)  # falls to 100 where the API refuses more
+
+    paused_reason = models.TextField(blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    probe_at = models.DateTimeField(null=True, blank=True)
+
+    # The limit as the last answer's headers stated it.
+    rate_max = models.PositiveIntegerField(default=25)  # the smallest limit seen anywhere, until a header says more
+    rate_interval_ms = models.PositiveIntegerField(default=10_000)
+    daily_limit = models.PositiveIntegerField(null=True, blank=True)
+    daily_remaining = models.IntegerField(null=True, blank=True)
+    held_until = models.DateTimeField(null=True, blank=True)  # after a 429 nobody sends before this
+    calls_today = models.PositiveIntegerField(default=0)
+    calls_day = models.DateField(null=True, blank=True)
+
+    # Health and passports are only read until an administrator says yes, once.
+    sensitive_confirmed_at = models.DateTimeField(null=True, blank=True)
+    sensitive_confirmed_by = models.ForeignKey(
+        "auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    watermark = models.DateTimeField(null=True, blank=True)  # changes up to here have been pulled
+    full_scan_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name or self.location_id
+
+
+class RateSlot(models.Model):
+    """One of the calls an interval allows. Whoever takes a slot moves its time on; the oldest is free first."""
+
+    location = models.ForeignKey(Location, on_delete=models.CASCADE, related_name="slots")
+    number = models.PositiveIntegerField()
+    free_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["location", "number"], name="slot_once")]
+        indexes = [models.Index(fields=["location", "free_at"], name="slot_next")]  # read: the next free slot
+
+    def __str__(self) -> str:
+        return f"{self.number} free at {self.free_at}"
+
+
+class RemoteField(models.Model):
+    """A custom-field definition as GoHighLevel has it."""
+
+    location_id = models.CharField(max_length=64)
+    model = models.CharField(max_length=16)
+    remote_id = models.CharField(max_length=64)
+    key = models.CharField(max_length=255)
+    name = models.CharField(max_length=255)
+    data_type = models.CharField(max_length=32)
+    options = models.JSONField(default=list, blank=True)
+    allow_custom = models.BooleanField(default=False)
+    refreshed_at = models.DateTimeField(db_default=Now())
+    leased_until = models.DateTimeField(null=True, blank=True)  # one writer of the option list at a time
+    fence = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["location_id", "remote_id"], name="remote_field_once")]
+        indexes = [models.Index(fields=["location_id", "key"], name="remote_field_key")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WantedOption(models.Model):
+    """An option a record needs and its drop-down does not have yet; many are added in one write."""
+
+    remote_field = models.ForeignKey(RemoteField, on_delete=models.CASCADE, related_name="wanted")
+    label = models.CharField(max_length=255)
+    kind = models.CharField(max_length=16)
+    object_id = models.BigIntegerField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["remote_field", "kind", "object_id"], name="wanted_once_per_record")
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Pipeline(models.Model):
+    location_id = models.CharField(max_length=64)
+    remote_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["location_id", "remote_id"], name="pipeline_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Stage(models.Model):
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="stages")
+    remote_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    position = models.IntegerField(default=0)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.UniqueConstraint(fields=["pipeline", "remote_id"], name="stage_once")]
+
+    def __str__(self) -> str:
+        return self.name
