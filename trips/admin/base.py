@@ -1,0 +1,168 @@
+"""What the staff's pages share: the look, the rules' messages, safe saving, badges and the "needs a look" filter.
+
+Pages are classes another app may subclass and register instead: everything that decides something is a `get_*`
+method or a class attribute, and nothing here knows who does so.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import connections, models
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils import formats
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from simple_history.admin import SimpleHistoryAdmin
+from unfold.admin import ModelAdmin, StackedInline
+from unfold.contrib.filters.admin import RadioFilter
+
+from trips import rules
+from trips.forms import RENDERED, RuledForm
+from trips.querysets import flagged
+
+_BADGE = "inline-block font-semibold rounded-default text-[11px] uppercase whitespace-nowrap h-6 leading-6 px-2 "
+_COLOURS = {
+    "good": "bg-green-100 text-green-700 dark:bg-green-500/20 dark:text-green-400",
+    "doubt": "bg-orange-100 text-orange-700 dark:bg-orange-500/20 dark:text-orange-400",
+    "bad": "bg-red-100 text-red-700 dark:bg-red-500/20 dark:text-red-400",
+    "plain": "bg-base-500/8 text-base-700 dark:bg-base-500/20 dark:text-base-200",
+}
+
+
+def badge(text: str, colour: str = "plain", title: str = "") -> SafeString:
+    """A short label: `colour` is good, doubt, bad or plain; `title` is read aloud and shown on hover."""
+    return format_html('<span class="{}" title="{}">{}</span>', _BADGE + _COLOURS[colour], title, text)
+
+
+def day(value: dt.date | None) -> str:
+    return formats.date_format(value, "j M Y") if value else ""
+
+
+def flag_badges(codes: str) -> SafeString:
+    """One badge for each broken rule of a `flags` column."""
+    return format_html_join(" ", "{}", ((badge(rules.rule_text(code), "doubt"),) for code in codes.split()))
+
+
+class GuardedFields:
+    """Puts the hidden digests of `RenderedValues` into the first fieldset of a page that may be saved."""
+
+    def layout(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The fieldsets before the digests are added; subclasses override this one."""
+        return super().get_fieldsets(request, obj)  # type: ignore[misc]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = self.layout(request, obj)
+        parent_or_row = obj if obj is None or isinstance(obj, self.model) else None  # type: ignore[attr-defined]
+        if not self.has_change_permission(request, parent_or_row):  # type: ignore[attr-defined]
+            return fieldsets
+        (name, options), *others = fieldsets
+        fields = [field for field in options["fields"] if field != RENDERED]
+        return [(name, {**options, "fields": [*fields, RENDERED]}), *others]
+
+
+class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
+    """A page for rows that staff edit. `form` is a `RuledForm`."""
+
+    list_per_page = 25
+    list_max_show_all = 200
+    show_facets = admin.ShowFacets.ALWAYS
+    list_filter_submit = False
+    list_fullwidth = True
+    warn_unsaved_form = True
+    empty_value_display = "–"
+    # What an empty list says: first line, then what to do about it.
+    empty_title: ClassVar[str] = "Nothing here yet"
+    empty_hint: ClassVar[str] = "Add the first one, or reset the search and filters."
+
+    def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
+        """History is a record of what happened; going back is an edit like any other."""
+        return True
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        obj = super().get_object(request, object_id, from_field)
+        connection = connections[self.get_queryset(request).db]
+        if obj is not None and request.method == "POST" and connection.in_atomic_block:
+            # Between reading the row and saving the form nobody else may write it.
+            rows = self.model._base_manager.select_for_update().filter(pk=obj.pk)
+            list(rows.values_list("pk"))
+            obj = super().get_object(request, object_id, from_field)
+        return obj
+
+    def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.method == "POST":
+            raise PermissionDenied
+        return super().history_form_view(request, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
+        obj._history_user = request.user
+        if not change:
+            self.create_model(request, obj, form)
+        elif not isinstance(form, RuledForm):
+            obj.save()
+        elif form.columns():
+            obj.save(update_fields=form.columns())
+        for action in self.get_actions_submit_line(request, obj.pk):
+            if action.action_name in request.POST:
+                action.method(request, obj)
+
+    def create_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any]) -> None:
+        obj.save()
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        inline_forms = (inline_form for formset in formsets for inline_form in formset.forms)
+        for saved in (form, *inline_forms):
+            for sentence in dict.fromkeys(getattr(saved, "warnings", ())):
+                self.message_user(request, sentence, messages.WARNING)
+
+
+class StaffInline(GuardedFields, StackedInline):
+    """A part of a row on its page. Its own model's permissions decide who sees it."""
+
+    extra = 0
+    tab = True
+
+
+class LookFilter(RadioFilter):
+    """ "Needs a look": rows that break a staff rule. Subclasses add questions of their own."""
+
+    title = "needs a look"
+    parameter_name = "look"
+    questions: ClassVar[dict[str, tuple[str, Callable[[Any], Any]]]] = {"flagged": ("Breaks a rule", flagged)}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(code, label) for code, (label, _narrow) in self.questions.items()]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        question = self.questions.get(self.value() or "")
+        return question[1](queryset) if question else queryset
+
+
+class ShownFilter(RadioFilter):
+    """Archived rows are out of the way unless asked for."""
+
+    title = "archive"
+    parameter_name = "archive"
+    all_option = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("active", "Active"), ("archived", "Archived"), ("all", "Both")]
+
+    def value(self) -> str:
+        return super().value() or "active"
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(archived_at__isnull=self.value() != "archived")
+
+
+def said(count: int, one: str, many: str) -> str:
+    """ "1 trip" or "3 trips"."""
+    return f"{count} {one if count == 1 else many}"

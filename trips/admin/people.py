@@ -1,0 +1,187 @@
+"""Contacts and passengers. A passenger's sensitive parts are inlines, seen by whoever may view their models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesCheckboxFilter
+from unfold.decorators import display
+
+from trips.admin.base import LookFilter, StaffAdmin, StaffInline, badge, day, flag_badges
+from trips.forms import ContactForm, EmergencyContactForm, HealthRecordForm, PassengerForm, PassportForm
+from trips.models import Contact, EmergencyContact, HealthRecord, Passenger, Passport
+from trips.querysets import flagged
+from trips.rules import e164
+from trips.services.enrolment import enrol
+
+_COLOURS = {"ok": "good", "short": "doubt", "expired": "bad", "missing": "bad"}
+
+
+def validity_badge(passenger: Passenger) -> SafeString:
+    """Green, amber or red, with the rule in words."""
+    passport = getattr(passenger, "passport", None) or Passport(passenger=passenger)
+    until = passport.needed_until
+    need = f"needs {day(until)}" if until else "the trip has no end date"
+    label = f"{passport.validity.label}, {need}" if passport.validity == "short" else str(passport.validity.label)
+    title = f"expires {day(passport.expires_on)}, {need}" if passport.expires_on else need
+    return badge(label, _COLOURS[passport.validity], title)
+
+
+@admin.register(Contact)
+class ContactAdmin(StaffAdmin):
+    form = ContactForm
+    empty_title = "No contacts here"
+    list_display = ("name", "company_name", "email", "phone", "city", "country", "look")
+    list_filter = (LookFilter,)
+    search_fields = ("first_name", "last_name", "company_name", "email")
+    search_help_text = "Name, company, e-mail or phone"
+    readonly_fields = ("source",)
+
+    def layout(self, request: HttpRequest, obj: Any = None) -> Any:
+        person = (("first_name", "last_name"), "company_name", "email", "phone", "tags", "do_not_contact")
+        place = ("address_line1", ("city", "state"), ("postal_code", "country"), "website")
+        return [
+            (None, {"fields": person}),
+            ("Address", {"classes": ("tab",), "fields": place}),
+            ("Notes", {"classes": ("tab",), "fields": ("notes", "source")}),
+        ]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        digits = "".join(char for char in search_term if char.isdigit())
+        if len(digits) >= 4 and not any(char.isalpha() for char in search_term):
+            found |= queryset.filter(phone__contains=digits)
+            if number := e164(search_term):
+                found |= queryset.filter(phone=number)
+        return found, duplicates
+
+    @display(description="name", ordering="last_name")
+    def name(self, contact: Contact) -> str:
+        return str(contact)
+
+    @display(description="look at")
+    def look(self, contact: Contact) -> SafeString:
+        return flag_badges(contact.flags)
+
+
+class PassportInline(StaffInline):
+    model = Passport
+    form = PassportForm
+    max_num = 1
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        may_change = self.has_change_permission(request, obj)
+        return ("number" if may_change else "masked_number", "expires_on", "country", "validity_shown")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("validity_shown",) if self.has_change_permission(request, obj) else (*self.get_fields(request, obj),)
+
+    @display(description="number")
+    def masked_number(self, passport: Passport) -> str:
+        return passport.masked_number
+
+    @display(description="validity")
+    def validity_shown(self, passport: Passport) -> SafeString | str:
+        return validity_badge(passport.passenger) if passport.pk else ""
+
+
+class HealthRecordInline(StaffInline):
+    model = HealthRecord
+    form = HealthRecordForm
+    max_num = 1
+
+
+class EmergencyContactInline(StaffInline):
+    model = EmergencyContact
+    form = EmergencyContactForm
+
+
+class PassengerLookFilter(LookFilter):
+    questions = {
+        "flagged": ("Breaks a rule", flagged),
+        "no_trip": ("Without a trip", lambda passengers: passengers.filter(trip__isnull=True)),
+    }
+
+
+@admin.register(Passenger)
+class PassengerAdmin(StaffAdmin):
+    form = PassengerForm
+    inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)
+    empty_title = "No passengers here"
+    list_display = ("name", "trip", "number", "attendance", "stage", "passport_validity", "look")
+    list_filter = (("stage", ChoicesCheckboxFilter), ("attendance", ChoicesCheckboxFilter), PassengerLookFilter)
+    list_select_related = ("trip", "contact")
+    search_fields = (
+        "legal_first_name",
+        "legal_middle_name",
+        "legal_last_name",
+        "preferred_name",
+        "contact__email",
+        "legacy_passenger_id",
+    )
+    search_help_text = "Legal name, contact's e-mail, number or legacy ID"
+    autocomplete_fields = ("contact", "trip", "guardian")
+    readonly_fields = ("legacy_passenger_id", "trip_name_raw", "trip_id_raw")
+
+    def layout(self, request: HttpRequest, obj: Any = None) -> Any:
+        names = (("legal_first_name", "legal_middle_name"), ("legal_last_name", "preferred_name"))
+        profile = (*names, "contact", "trip", ("attendance", "number"))
+        person = (("date_of_birth", "sex"), "birth_country", ("is_child", "guardian"))
+        room = (("stage", "status"), "details_submitted_on", "occupancy", "roommate_request", "licence")
+        received = ("legacy_passenger_id", "trip_name_raw", "trip_id_raw")
+        tabs = [
+            (None, {"fields": profile}),
+            ("Person", {"classes": ("tab",), "fields": person}),
+            ("Trip & room", {"classes": ("tab",), "fields": room}),
+        ]
+        return tabs if obj is None else [*tabs, ("Record", {"classes": ("tab",), "fields": received})]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if request.user.has_perm("trips.overbook_trip"):  # type: ignore[union-attr]
+            form.forbidden = form.forbidden - {"trip_is_full"}
+        return form
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup == "trip__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    def create_model(self, request: HttpRequest, obj: Any, form: Any) -> None:
+        enrol(passenger=obj)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        if request.user.has_perm("trips.view_passport"):  # type: ignore[union-attr]
+            return columns
+        return [column for column in columns if column != "passport_validity"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Passenger]:
+        # The number stays encrypted: a list has no use for it, and a wrong key must not break the list.
+        rows = super().get_queryset(request).select_related("passport", "trip")
+        return rows.defer("passport__number")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        term = search_term.strip()
+        if term.isascii() and term.isdigit() and int(term) < 32768:
+            found |= queryset.filter(number=int(term))
+        return found, duplicates
+
+    @display(description="name", ordering="legal_last_name")
+    def name(self, passenger: Passenger) -> str:
+        return str(passenger)
+
+    @display(description="passport")
+    def passport_validity(self, passenger: Passenger) -> SafeString:
+        return validity_badge(passenger)
+
+    @display(description="look at")
+    def look(self, passenger: Passenger) -> SafeString:
+        return flag_badges(passenger.flags)

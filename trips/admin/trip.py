@@ -1,0 +1,120 @@
+"""Trips: what is sold and run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesCheckboxFilter
+from unfold.decorators import display
+
+from trips.admin.archive import ArchiveActions
+from trips.admin.base import LookFilter, ShownFilter, StaffAdmin, badge, day, flag_badges
+from trips.forms import TripForm
+from trips.models import Trip
+from trips.querysets import flagged
+
+
+def overbooked(trips: Any) -> Any:
+    return trips.with_counts().filter(enrolled_count__gt=F("capacity"))
+
+
+class TripLookFilter(LookFilter):
+    questions = {
+        "flagged": ("Breaks a rule", flagged),
+        "overbooked": ("Overbooked", overbooked),
+        "no_organiser": ("No organiser", lambda trips: trips.filter(organiser__isnull=True)),
+        "no_dates": ("No dates", lambda trips: trips.filter(start_date__isnull=True, arrival_date__isnull=True)),
+    }
+
+
+@admin.register(Trip)
+class TripAdmin(ArchiveActions, StaffAdmin):
+    form = TripForm
+    empty_title = "No trips here"
+    list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
+    list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, ShownFilter)
+    list_select_related = ("organiser",)
+    search_fields = ("name", "destination")
+    search_help_text = "Name, destination or legacy ID"
+    autocomplete_fields = ("organiser", "vendor")
+    ordering = (F("start_date").desc(nulls_last=True), "-pk")
+    readonly_fields = ("legacy_trip_id", "nights_counted", "people", "archived_at")
+
+    essentials = ("name", ("start_date", "end_date"), "organiser", "capacity", "vendor")
+    tabs: tuple[tuple[str, dict[str, Any]], ...] = (
+        (
+            "Programme",
+            {"classes": ("tab",), "fields": ("destination", "description", ("arrival_date", "return_date"))},
+        ),
+        (
+            "Money",
+            {
+                "classes": ("tab",),
+                "fields": (("price_per_person", "currency"), "deposit_amount", ("deposit_due", "final_payment_due")),
+            },
+        ),
+        (
+            "Lodging & vendor",
+            {
+                "classes": ("tab",),
+                "fields": ("lodging", "lodging_notes", "travel_business", "travel_category", "vendor_terms"),
+            },
+        ),
+        ("Progress", {"classes": ("tab",), "fields": ("stage", "status", "nights_override", "internal_notes")}),
+    )
+    facts = ("Record", {"classes": ("tab",), "fields": ("nights_counted", "legacy_trip_id", "archived_at")})
+
+    def layout(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return [(None, {"fields": self.essentials}), *self.tabs]
+        return [(None, {"fields": (*self.essentials, "people")}), *self.tabs, self.facts]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Trip]:
+        return super().get_queryset(request).with_counts()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        term = search_term.strip()
+        if term.isascii() and term.isdigit() and len(term) <= 18:
+            found |= queryset.filter(legacy_trip_id=int(term))
+        return found, duplicates
+
+    @display(description="departs", ordering=Coalesce("arrival_date", "start_date"))
+    def departs(self, trip: Trip) -> str:
+        return day(trip.departs_on)
+
+    @display(description="nights")
+    def nights_shown(self, trip: Trip) -> int | None:
+        return trip.nights
+
+    @display(description="nights counted")
+    def nights_counted(self, trip: Trip) -> int | None:
+        return trip.nights
+
+    @display(description="booked", ordering="enrolled_count")
+    def seats(self, trip: Any) -> SafeString | str:
+        if trip.capacity is None:
+            return str(trip.enrolled_count)
+        text = f"{trip.enrolled_count} / {trip.capacity}"
+        return badge(text, "bad", "More people are booked than there are seats") if self._over(trip) else text
+
+    def _over(self, trip: Any) -> bool:
+        return trip.capacity is not None and trip.enrolled_count > trip.capacity
+
+    @display(description="look at")
+    def look(self, trip: Trip) -> SafeString:
+        return flag_badges(trip.flags)
+
+    @display(description="passengers")
+    def people(self, trip: Any) -> SafeString:
+        url = reverse(f"{self.admin_site.name}:trips_passenger_changelist")
+        return format_html('<a class="text-link" href="{}?trip__id__exact={}">{}</a>', url, trip.pk, self.seats(trip))

@@ -1,0 +1,33 @@
+"""Vendors: who supplies trips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
+from unfold.decorators import display
+
+from trips.admin.archive import ArchiveActions
+from trips.admin.base import ShownFilter, StaffAdmin
+from trips.forms import VendorForm
+from trips.models import Vendor
+
+
+@admin.register(Vendor)
+class VendorAdmin(ArchiveActions, StaffAdmin):
+    form = VendorForm
+    empty_title = "No vendors here"
+    list_display = ("name", "kind", "contact_name", "email", "phone", "trips", "needs_review")
+    list_filter = (("kind", ChoicesCheckboxFilter), ("needs_review", BooleanRadioFilter), ShownFilter)
+    search_fields = ("name", "contact_name", "email")
+    fields = ("name", "kind", "contact_name", "email", "phone", "notes", "needs_review")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Vendor]:
+        return super().get_queryset(request).annotate(trip_count=Count("trips"))
+
+    @display(description="trips", ordering="trip_count")
+    def trips(self, vendor: Any) -> int:
+        return vendor.trip_count
