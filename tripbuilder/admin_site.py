@@ -4,4 +4,4 @@ from unfold.sites import UnfoldAdminSite
 
 
 class TripBuilderAdminSite(UnfoldAdminSite):
-    enable_nav_sidebar = False
+    """Its own class so that pages of ours have a place to be hung."""

@@ -166,3 +166,10 @@ def test_trip_with_passengers_is_not_deleted(admin_client):
     assert page.context["protected"] != []
     admin_client.post(url("trip", "delete", trip.pk), {"post": "yes"})
     assert Trip.objects.filter(pk=trip.pk).exists()
+
+
+@pytest.mark.parametrize("model", LISTS)
+def test_empty_list_says_what_is_not_there(admin_client, model):
+    page = admin_client.get(url(model, "changelist"))
+
+    assert page.context["cl"].model_admin.empty_title in page.content.decode()
