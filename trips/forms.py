@@ -152,7 +152,7 @@ class RenderedValues(forms.ModelForm):
 
     def _clean_fields(self) -> None:
         if not self._guards():
-            super()._clean_fields()
+            super()._clean_fields()  # type: ignore[misc]
             return
         if self.rendered is None:
             self.add_error(None, LOST)
@@ -162,7 +162,7 @@ class RenderedValues(forms.ModelForm):
         everything = self.fields
         self.fields = {name: field for name, field in everything.items() if name not in kept}
         try:
-            super()._clean_fields()
+            super()._clean_fields()  # type: ignore[misc]
         finally:
             self.fields = everything
         self._refuse_changed_meanwhile()
@@ -182,8 +182,9 @@ class RenderedValues(forms.ModelForm):
             digests[name] = self._digest(name, shown)
         if digests != self.rendered:
             # The page goes out again: what it now says of these fields is what it is shown with.
-            self.data = self.data.copy()
-            self.data[self.add_prefix(RENDERED)] = self._token(digests)
+            answered: Any = self.data.copy()  # type: ignore[attr-defined]
+            answered[self.add_prefix(RENDERED)] = self._token(digests)
+            self.data = answered
 
     def _words(self, name: str) -> str:
         value = getattr(self._stored, name)
@@ -201,22 +202,22 @@ class RenderedValues(forms.ModelForm):
     # Checks of the model itself leave alone what nobody touched, except where a touched field shares a constraint.
 
     def _get_validation_exclusions(self) -> set[str]:
-        excluded = super()._get_validation_exclusions()
+        excluded = super()._get_validation_exclusions()  # type: ignore[misc]
         if self._guards():
             excluded |= {name for name in self.guarded if name not in self.touched}
         return excluded
 
     def validate_unique(self) -> None:
         try:
-            self.instance.validate_unique(exclude=super()._get_validation_exclusions())
+            self.instance.validate_unique(exclude=super()._get_validation_exclusions())  # type: ignore[misc]
         except ValidationError as error:
-            self._update_errors(error)
+            self._update_errors(error)  # type: ignore[attr-defined]
 
     def validate_constraints(self) -> None:
         try:
-            self.instance.validate_constraints(exclude=super()._get_validation_exclusions())
+            self.instance.validate_constraints(exclude=super()._get_validation_exclusions())  # type: ignore[misc]
         except ValidationError as error:
-            self._update_errors(error)
+            self._update_errors(error)  # type: ignore[attr-defined]
 
     def columns(self) -> list[str]:
         """The model's fields that a save of this form has to write."""
@@ -227,7 +228,7 @@ class RenderedValues(forms.ModelForm):
             return super().save(commit)
         if self.columns():
             self.instance.save(update_fields=self.columns())
-        self._save_m2m()
+        self._save_m2m()  # type: ignore[attr-defined]
         return self.instance
 
 
@@ -257,7 +258,7 @@ class RuledForm(RenderedValues):
         field = self.fields[name]
         if not isinstance(field, forms.ChoiceField):
             return
-        choices = list(field.choices)
+        choices: list[Any] = list(field.choices)  # type: ignore[arg-type]
         offered = {value for value, _label in choices}
         folded = {fold_name(str(label)) for _value, label in choices}
         extra = [value for value in live if value not in offered and fold_name(value) not in folded]
@@ -271,7 +272,7 @@ class RuledForm(RenderedValues):
         return super()._get_validation_exclusions() | set(self.open_choices)
 
     def _post_clean(self) -> None:
-        super()._post_clean()
+        super()._post_clean()  # type: ignore[misc]
         self.warnings = []
         changed = self.touched if self._is_change else None
         fields = {rule.code: rule.fields for rule in rules.rules_for(self.instance)}

@@ -74,3 +74,25 @@ def resolve(index: TripIndex, *, key: object = None, legacy: object = None, name
     if by_legacy is not None:
         return Resolution(by_legacy, disagree=by_name is not None and by_name != by_legacy)
     return Resolution(by_name)
+
+
+def find_trip(*, legacy: object = None, name: object = None) -> int | None:
+    """The one trip with this number, or of this name; asks the database, for single records."""
+    if isinstance(legacy, int):
+        found = Trip._base_manager.filter(legacy_trip_id=legacy)
+    elif isinstance(name, str) and name:
+        found = Trip._base_manager.filter(name_key=fold_name(name)[:255])
+    else:
+        return None
+    ids = list(found.values_list("pk", flat=True)[:2])
+    return ids[0] if len(ids) == 1 else None
+
+
+def find_trip_by_key(key: object) -> int | None:
+    """The trip whose key `trip:<uid>` this is."""
+    kind, _, text = str(key or "").partition(":")
+    try:
+        uid = uuid.UUID(text)
+    except ValueError:
+        return None
+    return Trip._base_manager.filter(uid=uid).values_list("pk", flat=True).first() if kind == "trip" else None

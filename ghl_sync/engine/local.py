@@ -12,6 +12,8 @@ from typing import Any
 
 from django.db import models, transaction
 
+from ghl_sync.engine import state
+from ghl_sync.mapping.converters import plain_text
 from ghl_sync.mapping.fields import ObjectMap, Values
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import read_local, title
@@ -156,6 +158,36 @@ def _contact_remote_id(local: Local) -> str | None:
         return None
     found = Link.objects.filter(kind="contact", object_id=contact_id).values_list("remote_id", flat=True).first()
     return found or None
+
+
+def contact_from_row(raw: Mapping[str, Any]) -> Contact:
+    """An unsaved contact from what an opportunity's row says of its contact."""
+    embedded = raw.get("contact")
+    embedded = embedded if isinstance(embedded, dict) else {}
+    first, _, last = plain_text(embedded.get("name") or "").partition(" ")
+    phone = plain_text(embedded.get("phone") or "")
+    contact = Contact(
+        first_name=first[:100],
+        last_name=last[:100],
+        company_name=plain_text(embedded.get("companyName") or "")[:200],
+        email=plain_text(embedded.get("email") or "")[:254],
+        phone=phone[:64],
+    )
+    contact.derive()
+    return contact
+
+
+def stub_contact(remote_id: str, raw: Mapping[str, Any]) -> Contact:
+    """The contact with this id over there; one that nobody here knows is made from the row and flagged."""
+    link = Link.objects.filter(kind="contact", remote_id=remote_id).first()
+    if link is not None:
+        known = Contact._base_manager.filter(pk=link.object_id).first()
+        if known is not None:
+            return known
+    contact = contact_from_row(raw)
+    Contact.objects.bulk_create([contact])  # no signals: it came from there
+    state.link_stub(contact, remote_id, link)
+    return contact
 
 
 def vendor_named(label: str) -> Vendor:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -73,6 +74,9 @@ class Seen:
     causes: frozenset[str]
     lane: str
     newest: dt.datetime | None
+
+
+NOTHING_SEEN = Seen((), frozenset(), Lane.BULK, None)
 
 
 def read_changes(link: Link) -> Seen:
@@ -247,6 +251,24 @@ def pulled(link: Link, base: Base, **fields: Any) -> bool:
 
 def create_links(links: Sequence[Link]) -> None:
     Link.objects.bulk_create(links, batch_size=500)
+
+
+def link_stub(contact: models.Model, remote_id: str, tombstone: Link | None) -> Link:
+    """The link of a contact made from an opportunity's row; its own record is read as soon as may be."""
+    if tombstone is not None:
+        # Deleted here, yet an opportunity still names it: the id moves to the new row.
+        Link.objects.filter(pk=tombstone.pk).update(remote_id="")
+    link = Link.objects.create(
+        kind="contact",
+        object_id=contact.pk,
+        uid=contact.uid,  # type: ignore[attr-defined]
+        label=str(contact)[:LABEL_LENGTH],
+        location_id=settings.GHL_LOCATION_ID,
+        remote_id=remote_id,
+        remote_dirty_at=Now(),
+    )
+    open_issue(link, "stub", "Made from an opportunity that names this contact; its own record was not read yet.")
+    return link
 
 
 def seen_again(link_ids: Collection[int]) -> int:

@@ -144,7 +144,7 @@ class PassengerAdmin(StaffAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
-        if request.user.has_perm("trips.overbook_trip"):  # type: ignore[union-attr]
+        if request.user.has_perm("trips.overbook_trip"):
             form.forbidden = form.forbidden - {"trip_is_full"}
         return form
 
@@ -156,7 +156,7 @@ class PassengerAdmin(StaffAdmin):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         columns = super().get_list_display(request)
-        if request.user.has_perm("trips.view_passport"):  # type: ignore[union-attr]
+        if request.user.has_perm("trips.view_passport"):
             return columns
         return [column for column in columns if column != "passport_validity"]
 

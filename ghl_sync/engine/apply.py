@@ -1,0 +1,285 @@
+"""The local half of one record's reconciliation: read it under its lock, decide, write what GoHighLevel changed.
+
+Push and pull both come through `settle`; what is left to send is in the plan that it returns.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from ghl_sync.client.types import Record
+from ghl_sync.engine import state
+from ghl_sync.engine.base import Base
+from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.linking import find_trip, find_trip_by_key
+from ghl_sync.engine.local import Local, as_text, load, store_documents, stub_contact, vendor_named
+from ghl_sync.engine.merge import Action
+from ghl_sync.engine.plan import UNKNOWN, Plan, Situation, decide
+from ghl_sync.engine.session import Session
+from ghl_sync.engine.state import Seen
+from ghl_sync.mapping.table import MAPS
+from ghl_sync.mapping.translate import Readings, read_record
+from ghl_sync.models import Cause, Conflict, Lane, Link
+from trips.models import Passenger, Trip, Vendor
+from trips.text import fold_name
+
+# `newest` believes our clock against theirs only for an edit this young (in seconds).
+HONEST_SECONDS = 120
+OWNERS = {"trip": "organiser", "passenger": "contact"}
+OUTCOMES = {
+    Action.ASK: Conflict.Outcome.ASKED,
+    Action.OURS_WON: Conflict.Outcome.OURS,
+    Action.THEIRS_WON: Conflict.Outcome.THEIRS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewVendor:
+    """A vendor's name that nobody here knows yet."""
+
+    name: str
+
+
+@dataclass
+class Settled:
+    """`plan.push` and `plan.ride` are what remains to be sent; `changed` tells whether a local row was written."""
+
+    local: Local
+    base: Base
+    plan: Plan
+    changed: bool
+
+
+def directions(session: Session) -> dict[str, str]:
+    """Which way each sensitive group goes."""
+    sensitive = session.sensitive_direction()
+    return {"passport": sensitive, "health": sensitive, "document": "pull"}
+
+
+def base_of(link: Link) -> Base:
+    return Base.load(link.uid, MAPS[link.kind].sensitive, link.base)
+
+
+def settle(
+    session: Session, link: Link, *, record: Record | None = None, seen: Seen = state.NOTHING_SEEN
+) -> Settled | None:
+    """Decide about one record and carry out the local part, in one transaction; None when the object is gone.
+
+    `record` None means: GoHighLevel holds what base says.
+    """
+    with transaction.atomic():
+        local = load(link.kind, link.object_id, lock=True)
+        if local is None:
+            return None
+        base = base_of(link)
+        readings = None if record is None else read_record(local.table, record, session.definitions)
+        plan = plan_for(session, link, local, base, readings, record, seen)
+        changed = _carry_out(link, local, base, plan, readings, record)
+        fan_out(session, link, local, base)
+        remember(local, base)
+        return Settled(local, base, plan, changed)
+
+
+def plan_for(
+    session: Session,
+    link: Link,
+    local: Local,
+    base: Base,
+    readings: Readings | None,
+    record: Record | None,
+    seen: Seen,
+) -> Plan:
+    """What to do about one record; decides only, so a dry run shows it."""
+    situation = Situation(
+        causes=seen.causes,
+        directions=directions(session),
+        parked=link.parked_fields,
+        late=state.late_values(link, session.config) if readings is not None else {},
+        local_newer=_local_newer(link, seen, record),
+        local_target=local.target,
+        base_target=base.extra.get("target"),
+        resolve=lambda read, changed: _resolve(local, read, changed),
+    )
+    return decide(local.table, base, local.values(), readings, situation)
+
+
+def _local_newer(link: Link, seen: Seen, record: Record | None) -> bool | None:
+    """Whether our edit is the younger one; None where that cannot be told honestly."""
+    if record is None or record.updated_at is None or seen.newest is None:
+        return None
+    now = database_now()
+    if (now - seen.newest).total_seconds() > HONEST_SECONDS:
+        return None
+    if link.remote_updated_at is not None and record.updated_at <= link.remote_updated_at:
+        return None  # the time is that of our own last write
+    skew = now - record.seen_at if record.seen_at else dt.timedelta(0)
+    return seen.newest >= record.updated_at + skew
+
+
+def _resolve(local: Local, read: Readings, changed: Collection[str]) -> Any:
+    """The row a changed reference means: a vendor's or a trip's id, None for none, UNKNOWN for no such trip."""
+    if local.kind == "trip":
+        label = read["vendor"].value
+        if not label:
+            return None
+        known = Vendor.objects.filter(name_key=fold_name(label)[:255]).values_list("pk", flat=True).first()
+        return known or NewVendor(label)
+    values = {name: reading.value for name, reading in read.items()}
+    by_id = find_trip(legacy=values.get("trip_id")) if "trip_id" in changed else None
+    by_name = find_trip(name=values.get("trip_name")) if "trip_name" in changed else None
+    target = by_id or by_name
+    if target is not None:
+        return target
+    given = [values.get(name) for name in changed]
+    if local.target is None:
+        return None
+    if all(value is None for value in given):
+        # One part blanked leaves the other to say which trip it is; only both together say "none".
+        return None if all(value is None for value in values.values()) else local.target
+    return UNKNOWN
+
+
+def _carry_out(
+    link: Link, local: Local, base: Base, plan: Plan, readings: Readings | None, record: Record | None
+) -> bool:
+    _raise_questions(link, local, base, plan, record)
+    columns = local.apply(plan.apply)
+    if plan.moves:
+        _move(local, plan.move, columns)
+    if readings is not None:
+        _owner(local, base, readings, record, columns)
+        _raw_trip(local, base, readings, columns)
+        _trip_by_key(local, base, readings, columns)
+        _linking_issue(link, local, readings)
+    if columns:
+        local.save(columns)
+    for name, (ours, theirs) in plan.pairs.items():
+        base.agree(name, ours, theirs)
+    moved_papers = store_documents(local, plan.documents) if plan.documents else False
+    if plan.moves and local.kind == "passenger":
+        # The other parts of the reference still name the old trip over there.
+        state.record_change("passenger", local.obj.pk, cause=Cause.RENAMED, lane=Lane.BULK)
+    return bool(columns) or moved_papers
+
+
+def _raise_questions(link: Link, local: Local, base: Base, plan: Plan, record: Record | None) -> None:
+    for note in plan.issues:
+        state.open_issue(link, note.code, note.message, field=note.field, raw=note.raw)
+    for conflict in plan.conflicts:
+        pair = base.local.get(conflict.field) if conflict.field not in base.sensitive else None
+        state.open_conflict(
+            link,
+            field=conflict.field,
+            outcome=OUTCOMES[conflict.action],
+            base_value=as_text(pair),
+            our_value=as_text(conflict.ours),
+            their_value=as_text(conflict.theirs),
+            ours_at=local.obj.updated_at,
+            theirs_at=record.updated_at if record else None,
+            policy=conflict.policy[:8],
+        )
+    asked = {conflict.field for conflict in plan.conflicts}
+    settled = plan.settled - asked
+    if settled:
+        state.close_conflicts(link, settled)
+        state.close_issues(link, fields=settled, codes=("unreadable",))
+
+
+def _move(local: Local, target: Any, columns: dict[str, set[str]]) -> None:
+    if local.kind == "passenger":
+        local.obj.trip = Trip._base_manager.filter(pk=target).first() if target else None
+        if local.obj.trip is not None:
+            local.obj.trip_name_raw, local.obj.trip_id_raw = "", None
+        columns.setdefault("", set()).update({"trip", "trip_name_raw", "trip_id_raw"})
+        return
+    if isinstance(target, NewVendor):
+        local.obj.vendor = vendor_named(target.name)
+    else:
+        local.obj.vendor = Vendor.objects.filter(pk=target).first() if target else None
+    columns.setdefault("", set()).add("vendor")
+
+
+def _owner(local: Local, base: Base, readings: Readings, record: Record | None, columns: dict[str, set[str]]) -> None:
+    """The contact whose opportunity it is: decided over there once it exists (API notes §0.9)."""
+    name = OWNERS.get(local.kind)
+    reading = readings.get(name) if name else None
+    if name is None or reading is None or not reading.value or base.remote_is(name, reading.value):
+        return
+    if base.known:
+        contact = stub_contact(str(reading.value), record.raw if record else {})
+        if getattr(local.obj, f"{name}_id") != contact.pk:
+            setattr(local.obj, name, contact)
+            local.contact_remote_id = str(reading.value)
+            columns.setdefault("", set()).add(name)
+    base.agree(name, reading.value, reading.value)
+
+
+def _raw_trip(local: Local, base: Base, readings: Readings, columns: dict[str, set[str]]) -> None:
+    """A passenger without a trip keeps what GoHighLevel calls it; the work list groups by that."""
+    if local.kind != "passenger" or local.obj.trip_id is not None:
+        return
+    for name, column, empty in (("trip_name", "trip_name_raw", ""), ("trip_id", "trip_id_raw", None)):
+        reading = readings.get(name)
+        if reading is None or reading.unreadable:
+            continue
+        value = empty if reading.value is None else reading.value
+        if getattr(local.obj, column) != value:
+            setattr(local.obj, column, value)
+            columns.setdefault("", set()).add(column)
+        base.agree(name, reading.value, reading.value)
+
+
+def _trip_by_key(local: Local, base: Base, readings: Readings, columns: dict[str, set[str]]) -> None:
+    """A passenger that still has no trip takes the one our own key, its number or its name point to."""
+    if local.kind != "passenger" or local.obj.trip_id is not None or base.extra.get("target"):
+        return
+    key = readings.get("trip_key")
+    target = find_trip_by_key(key.value) if key and key.value else None
+    if target is None:
+        target = find_trip(legacy=local.obj.trip_id_raw) or find_trip(name=local.obj.trip_name_raw)
+    if target is not None:
+        _move(local, target, columns)
+
+
+def _linking_issue(link: Link, local: Local, readings: Readings) -> None:
+    if local.kind != "passenger" or not {"trip_name", "trip_id"} <= set(readings):
+        return
+    by_id, by_name = find_trip(legacy=readings["trip_id"].value), find_trip(name=readings["trip_name"].value)
+    if by_id and by_name and by_id != by_name:
+        state.open_issue(link, "disagree", "The trip ID and the trip name point at two trips.", field="trip_id")
+    else:
+        state.close_issues(link, fields=("trip_id",), codes=("disagree",))
+
+
+def fan_out(session: Session, link: Link, local: Local | None, base: Base) -> None:
+    """From (base, now): which other records follow from what changed here. Repeating it is harmless."""
+    if link.kind == "passenger":
+        before, now = base.extra.get("seat"), local.seat if local else None
+        for trip_id in () if before == now else (before, now):
+            if trip_id is not None:
+                state.record_change(
+                    "trip", trip_id, cause=Cause.COUNT, lane=Lane.BULK, delay=session.config.count_delay
+                )
+    elif link.kind == "trip" and local is not None and base.known:
+        names = (local.obj.name or None, local.obj.legacy_trip_id)
+        if names != (base.extra.get("name"), base.extra.get("number")):
+            ids = Passenger._base_manager.filter(trip_id=local.obj.pk).values_list("pk", flat=True)
+            state.record_changes("passenger", list(ids), cause=Cause.RENAMED)
+
+
+def remember(local: Local, base: Base) -> None:
+    """What only our side knows and the next comparison needs."""
+    base.extra = extra_of(local)
+
+
+def extra_of(local: Local) -> dict[str, Any]:
+    """Seat, reference and names as they are now; empty ones left out."""
+    found: Mapping[str, Any] = {"seat": local.seat, "target": local.target}
+    if local.kind == "trip":
+        found = {"target": local.target, "name": local.obj.name or None, "number": local.obj.legacy_trip_id}
+    return {name: value for name, value in found.items() if value is not None}
