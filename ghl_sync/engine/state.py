@@ -89,6 +89,16 @@ def read_changes(link: Link) -> Seen:
     return Seen(tuple(row[0] for row in rows), frozenset(row[1] for row in rows), lane, max(saved, default=None))
 
 
+def changes_of(kind: str, object_id: int) -> tuple[int, ...]:
+    """Ids of the Changes of one object, as of now."""
+    return tuple(Change.objects.filter(kind=kind, object_id=object_id).values_list("pk", flat=True))
+
+
+def forget_changes(ids: Collection[int]) -> None:
+    """What these Changes asked for is done."""
+    Change.objects.filter(pk__in=ids).delete()
+
+
 # Links
 
 
@@ -189,6 +199,14 @@ def park(link: Link, words: str) -> None:
     """A person must act; the record rests until it, or what refused it, changes."""
     now = database_now()
     _finish(link, parked_at=now, last_error=words, last_error_at=now, waits_for="", next_attempt_at=None)
+
+
+def broke_off(link_id: int, words: str) -> None:
+    """Handling a record ended in an error of ours: say so and wait a minute; its attempts keep counting."""
+    now = database_now()
+    Link.objects.filter(pk=link_id).update(
+        leased_until=None, last_error=words, last_error_at=now, next_attempt_at=now + dt.timedelta(seconds=60)
+    )
 
 
 def unpark(links: models.QuerySet[Link]) -> int:
@@ -386,13 +404,10 @@ def close_conflicts(link: Link, fields: Collection[str]) -> None:
 # Options
 
 
-def want_option(remote_field_id: int, label: str, link: Link) -> None:
+def want_option(remote_field_id: int, label: str, kind: str, object_id: int) -> None:
     """Remember that this record needs an option its drop-down does not have."""
     WantedOption.objects.update_or_create(
-        remote_field_id=remote_field_id,
-        kind=link.kind,
-        object_id=link.object_id,
-        defaults={"label": label},
+        remote_field_id=remote_field_id, kind=kind, object_id=object_id, defaults={"label": label}
     )
 
 

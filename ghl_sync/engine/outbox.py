@@ -1,0 +1,56 @@
+"""What a save or delete leaves behind for the engine: one inserted row, and the link of a new object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import models
+
+from ghl_sync.engine import state
+from ghl_sync.models import Kind, Lane, Link, kind_of
+from ghl_sync.suppression import is_muted
+from trips.models import Contact, Passenger, Trip
+
+MIRRORED: tuple[type[models.Model], ...] = (Trip, Passenger, Contact)
+
+
+def mark(obj: models.Model) -> int | None:
+    """Record that this mirrored object was saved; its link's id, or None while the pull itself writes it."""
+    kind = kind_of(obj)
+    if is_muted(kind, obj.pk):
+        return None
+    link = state.ensure_link(obj, str(obj))
+    state.record_change(kind, obj.pk)
+    return link.pk
+
+
+def mark_part(passenger_id: int) -> int | None:
+    """Record that a part of a passenger was saved or deleted."""
+    if is_muted(Kind.PASSENGER, passenger_id):
+        return None
+    state.record_change(Kind.PASSENGER, passenger_id)
+    return Link.objects.filter(kind=Kind.PASSENGER, object_id=passenger_id).values_list("pk", flat=True).first()
+
+
+def mark_deleted(kind: str, object_id: int) -> int | None:
+    """Record that a mirrored object is gone here; its link stays as the tombstone."""
+    link_id = Link.objects.filter(kind=kind, object_id=object_id).values_list("pk", flat=True).first()
+    if link_id is not None:
+        state.record_change(kind, object_id)
+    return link_id
+
+
+def mark_vendor(vendor_id: int) -> None:
+    """Record that a vendor was saved: its name is an option and a value on its trips."""
+    state.record_change(Kind.VENDOR, vendor_id)
+
+
+def mark_many(model: type[models.Model], object_ids: Iterable[int]) -> int:
+    """For bulk writers, which raise no signals: record these objects as changed; returns how many."""
+    ids = list(object_ids)
+    known = set(
+        Link.objects.filter(kind=str(model._meta.model_name), object_id__in=ids).values_list("object_id", flat=True)
+    )
+    for obj in model._base_manager.filter(pk__in=set(ids) - known):
+        state.ensure_link(obj, str(obj))
+    return state.record_changes(str(model._meta.model_name), ids, cause="saved", lane=Lane.BULK)

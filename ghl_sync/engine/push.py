@@ -1,0 +1,648 @@
+"""Make GoHighLevel match one record as it is here now; then every record that is due.
+
+Every call that changes something is recorded before it leaves (`Write`); one whose answer was lost is a doubt,
+and a doubtful create is never repeated before it has been looked up twice after the settle time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ghl_sync.client.errors import (
+    DuplicateContact,
+    DuplicateOpportunity,
+    GHLError,
+    NeedsAttention,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    TryLater,
+)
+from ghl_sync.client.types import Record
+from ghl_sync.engine import apply, options, state
+from ghl_sync.engine.base import Base
+from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.local import MODELS, Local, contact_id_of, load
+from ghl_sync.engine.results import PushReport, Result
+from ghl_sync.engine.session import Session
+from ghl_sync.engine.state import Seen
+from ghl_sync.mapping.fields import Values, Way
+from ghl_sync.mapping.table import CONTACT_KEY_FIELD, KEY_FIELD, MAPS
+from ghl_sync.mapping.translate import Body, build_body, read_record
+from ghl_sync.models import Cause, Kind, Link, Write
+from trips.models import Contact
+
+logger = logging.getLogger("ghl_sync.push")
+
+LOOKUPS = 2
+KIND_ORDER = (Kind.CONTACT, Kind.TRIP, Kind.PASSENGER)
+PASSES = 4
+
+
+class _Done(Exception):
+    """This reconciliation has ended early, with its state written."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+
+
+def reconcile(session: Session, link_id: int, *, force: bool = False) -> Result:
+    """Bring one record to rest as far as possible now. Raises NeedsAttention when all traffic must stop."""
+    link = Link.objects.filter(pk=link_id).first()
+    if link is None or link.ignored_at is not None:
+        return Result.UNCHANGED
+    if link.kind != Kind.CONTACT and not link.remote_id:
+        _owner_first(session, link)
+    claimed = state.claim(link_id, session.config.lease, force=force)
+    if claimed is None:
+        return Result.BUSY
+    try:
+        with session.client.deadline(lambda: state.lease_left(claimed)):
+            return _work(session, claimed)
+    except _Done as done:
+        return done.result
+    except state.LostLease:
+        return Result.BUSY
+    except NeedsAttention as error:
+        state.release(claimed, why=error.words, after=60 * session.config.scale)
+        raise
+    except RateLimited as error:
+        state.release(claimed, why="GoHighLevel's limit is used up.", after=error.retry_after or 10.0)
+        return Result.WAITING
+    except TryLater as error:
+        state.retry_later(claimed, error.words, session.config, after=error.retry_after)
+        return Result.WAITING
+    except Refused as error:
+        state.park(claimed, error.words)
+        return Result.FAILED
+
+
+def _work(session: Session, link: Link) -> Result:
+    seen = state.read_changes(link)
+    session.client.lane = seen.lane
+    if not MODELS[link.kind]._base_manager.filter(pk=link.object_id).exists():
+        return _delete(session, link, seen)
+    if Cause.SAVED in seen.causes and link.parked_fields:
+        state.keep(link, parked_fields=[])  # the person may have mended what was refused
+    if link.gone_at is not None and Cause.ASKED not in seen.causes:
+        state.release(link, why="Gone in GoHighLevel; a person decides.")
+        return Result.UNCHANGED
+    if not link.remote_id:
+        return _create(session, link, seen)
+    return _update(session, link, seen)
+
+
+# An existing record
+
+
+def _update(session: Session, link: Link, seen: Seen) -> Result:
+    doubts = state.open_writes(link)
+    look = bool(doubts) or link.remote_dirty_at is not None or Cause.ASKED in seen.causes or not link.base
+    record = _get(session, link) if look else None
+    settled = apply.settle(session, link, record=record, seen=seen)
+    if settled is not None and settled.plan.push and record is None and not _fresh(session, link):
+        record = _get(session, link)
+        settled = apply.settle(session, link, record=record, seen=seen)
+    if settled is None:
+        return _delete(session, link, seen)
+    if record is not None:
+        _close_doubts(session, link, settled.base, record, doubts)
+    result = Result.UPDATED if settled.changed else Result.UNCHANGED
+    if settled.plan.push:
+        facts, sent = _send(session, link, settled)
+        state.agreed(link, settled.base, seen, **(_facts(record) | facts))
+        return Result.UPDATED if sent else result
+    state.agreed(link, settled.base, seen, **_facts(record))
+    return result
+
+
+def _fresh(session: Session, link: Link) -> bool:
+    if link.remote_seen_at is None:
+        return False
+    return (database_now() - link.remote_seen_at).total_seconds() <= session.config.fresh
+
+
+def _facts(record: Record | None) -> dict[str, Any]:
+    """What an answer of GoHighLevel's own tells of the record beside its values."""
+    if record is None:
+        return {}
+    return {"remote_seen_at": database_now(), "remote_updated_at": record.updated_at, "remote_digest": ""}
+
+
+def _get(session: Session, link: Link) -> Record:
+    try:
+        return _read(session, link.kind, link.remote_id)
+    except NotFound as error:
+        if _others_answer(session, link):
+            state.gone(link, error.words)
+            state.release(link)
+            raise _Done(Result.WAITING) from None
+        raise TryLater("GoHighLevel does not find the record, and no other record either.") from None
+
+
+def _read(session: Session, kind: str, remote_id: str) -> Record:
+    client = session.client
+    return client.get_contact(remote_id) if kind == Kind.CONTACT else client.get_opportunity(remote_id)
+
+
+def _others_answer(session: Session, link: Link) -> bool:
+    """ "Not found" counts only while another record of the kind is found."""
+    others = Link.objects.filter(kind=link.kind, gone_at__isnull=True, deleted_at__isnull=True).exclude(pk=link.pk)
+    other = others.exclude(remote_id="").order_by("-remote_seen_at").values_list("remote_id", flat=True).first()
+    if other is None:
+        return True  # the account holds no other record of ours: the known shape of the answer must do
+    try:
+        _read(session, link.kind, other)
+    except NotFound:
+        return False
+    return True
+
+
+def _close_doubts(session: Session, link: Link, base: Base, record: Record, doubts: Collection[Write]) -> None:
+    readings = read_record(MAPS[link.kind], record, session.definitions)
+    for write in doubts:
+        found = all(
+            name in readings and base.opens(name, value, readings[name].value) for name, value in write.values.items()
+        )
+        state.close_write(write, Write.Outcome.FOUND if found else Write.Outcome.NOT_APPLIED)
+
+
+def _send(session: Session, link: Link, settled: apply.Settled) -> tuple[dict[str, Any], bool]:
+    """One PUT with the fields that differ; facts for the link, and whether anything was sent."""
+    table, base = settled.local.table, settled.base
+    wanted = settled.plan.push | settled.plan.ride
+    tags = "tags" in wanted
+    body = build_body(table, {name: v for name, v in wanted.items() if name != "tags"}, session.definitions)
+    _note_unsendable(session, link, body)
+    facts: dict[str, Any] = {}
+    sends = bool(set(body.sent) & set(settled.plan.push))
+    if sends:
+        write = state.open_write(
+            link,
+            Write.Action.UPDATE,
+            remote_id=link.remote_id,
+            values={name: base.seal(name, value) for name, value in body.sent.items()},
+        )
+        record = _called(write, lambda: _put(session, link, body.body), on_refused=lambda e: _park_fields(link, e))
+        facts = _verify(session, link, base, body.sent, record)
+    if tags:
+        _send_tags(session, link, base, wanted["tags"])
+    return facts, sends or tags
+
+
+def _put(session: Session, link: Link, body: Mapping[str, Any]) -> Record:
+    if link.kind == Kind.CONTACT:
+        return session.client.update_contact(link.remote_id, body)
+    return session.client.update_opportunity(link.remote_id, body)
+
+
+def _send_tags(session: Session, link: Link, base: Base, wanted: list[str] | None) -> None:
+    """Tags are added and removed one by one: the set of a contact belongs to many (API notes §5.10)."""
+    have, want = set(base.remote.get("tags") or ()), set(wanted or ())
+    for tags, call in (
+        (sorted(want - have), session.client.add_contact_tags),
+        (sorted(have - want), session.client.remove_contact_tags),
+    ):
+        if tags:
+            write = state.open_write(link, Write.Action.UPDATE, remote_id=link.remote_id, values={"tags": wanted})
+            _called(write, lambda call=call, tags=tags: call(link.remote_id, tags))  # type: ignore[misc]
+    base.agree("tags", wanted, wanted)
+
+
+def _called(write: Write, call: Callable[[], Any], on_refused: Callable[[Refused], None] | None = None) -> Any:
+    """The call an open Write stands for; a definite answer closes it, a lost one leaves the doubt."""
+    try:
+        answer = call()
+    except (NotSent, RateLimited) as error:
+        state.close_write(write, Write.Outcome.NOT_SENT, message=error.words)
+        raise
+    except OutcomeUnknown:
+        raise
+    except (Refused, NeedsAttention) as error:
+        state.close_write(write, Write.Outcome.REFUSED, message=error.words, trace_id=error.trace_id)
+        if isinstance(error, Refused) and on_refused is not None:
+            on_refused(error)
+        raise
+    remote_id, trace_id = getattr(answer, "id", ""), getattr(answer, "trace_id", "")
+    state.close_write(write, Write.Outcome.DONE, remote_id=remote_id, trace_id=trace_id)
+    return answer
+
+
+def _park_fields(link: Link, error: Refused) -> None:
+    """A 422 that names properties parks those fields; the rest goes with the next try."""
+    names = {row.name for row in MAPS[link.kind].natives if row.remote in error.fields} - set(link.parked_fields)
+    if not names:
+        return
+    for name in sorted(names):
+        state.open_issue(link, "refused", error.words, field=name)
+    state.keep(link, parked_fields=sorted({*link.parked_fields, *names}))
+    raise TryLater(error.words, retry_after=0.0)
+
+
+def _verify(session: Session, link: Link, base: Base, sent: Values, record: Record) -> dict[str, Any]:
+    """Compare what came back with what was sent; an answer that is silent about a field is asked again by GET."""
+    table = MAPS[link.kind]
+    readings = read_record(table, record, session.definitions)
+    if any(name not in readings for name in sent):
+        record = _read(session, link.kind, record.id)
+        readings = read_record(table, record, session.definitions)
+    for name, value in sent.items():
+        reading = readings.get(name)
+        kept = reading.value if reading is not None and not reading.unreadable else None
+        base.agree(name, value, kept)
+        if table.by_name[name].converter.same(value, kept):
+            state.close_issues(link, fields=(name,), codes=("kept", "no_option", "no_field", "refused"))
+        else:
+            state.open_issue(link, "kept", f"GoHighLevel kept another value for {name}.", field=name)
+    return _facts(record)
+
+
+def _note_unsendable(session: Session, link: Link, body: Body) -> None:
+    """What has no option or field over there stays here, and says so."""
+    for row, definition, label in body.missing_options:
+        if row.name in options.GROWING:
+            options.want(session, definition.id, label, link.kind, link.object_id)
+        else:
+            shown = "" if row.group else f" “{label[:80]}”"
+            message = f"GoHighLevel's drop-down {definition.name} has no option{shown}; the value stays here."
+            state.open_issue(link, "no_option", message, field=row.name)
+    for row in body.missing_fields:
+        message = f"GoHighLevel has no field {row.remote}; run `manage.py ghl_setup --apply`."
+        state.open_issue(link, "no_field", message, field=row.name)
+    for name in body.missing_stages:
+        message = f"GoHighLevel's pipeline has no stage {name!r}; create it there, then run `manage.py ghl_setup`."
+        state.open_issue(link, "no_option", message, field="stage")
+
+
+# A new record
+
+
+def _owner_first(session: Session, link: Link) -> None:
+    """A trip's organiser or a passenger's contact must exist over there before its opportunity can."""
+    local = load(link.kind, link.object_id)
+    if local is None:
+        return
+    contact = _owner(session, local)
+    if contact is not None:
+        theirs = state.ensure_link(contact, str(contact))
+        if not theirs.remote_id:
+            reconcile(session, theirs.pk)
+
+
+def _owner(session: Session, local: Local) -> Contact | None:
+    contact_id = contact_id_of(local)
+    if contact_id is not None:
+        return Contact._base_manager.filter(pk=contact_id).first()
+    fallback = session.config.fallback_email.strip().lower()
+    if local.kind != Kind.TRIP or not fallback:
+        return None
+    contact = Contact._base_manager.filter(email=fallback).order_by("pk").first()
+    if contact is None:
+        contact = Contact(email=fallback)
+        contact.save()
+    return contact
+
+
+def _create(session: Session, link: Link, seen: Seen) -> Result:
+    found = _doubtful_create(session, link)
+    if found is not None:
+        return _adopt(session, link, seen, found, created=True)
+    if link.kind == Kind.CONTACT:
+        return _create_contact(session, link, seen)
+    return _create_opportunity(session, link, seen)
+
+
+def _create_opportunity(session: Session, link: Link, seen: Seen) -> Result:
+    local = load(link.kind, link.object_id)
+    if local is None:
+        return _delete(session, link, seen)
+    owner_id = _owner_id(session, link, local)
+    pipeline = session.definitions.pipelines.get(link.kind)
+    if pipeline is None:
+        name = session.config.pipelines[link.kind]
+        raise Refused(f"GoHighLevel has no pipeline named {name}; create it there, then run `manage.py ghl_setup`.")
+    values = _creatable(session, local)
+    values["organiser" if link.kind == Kind.TRIP else "contact"] = owner_id
+    body = build_body(local.table, values, session.definitions)
+    _note_unsendable(session, link, body)
+    if body.missing_stages:
+        raise Refused(
+            f"GoHighLevel's pipeline {pipeline.name} has no stage {body.missing_stages[0]!r}; create it there, then "
+            "run `manage.py ghl_setup`."
+        )
+    body.body["pipeline_id"] = pipeline.id
+    base = apply.base_of(link)
+    write = state.open_write(
+        link,
+        Write.Action.CREATE,
+        contact_remote_id=owner_id,
+        pipeline_id=pipeline.id,
+        values={name: base.seal(name, value) for name, value in body.sent.items()},
+    )
+    try:
+        record: Record = _called(write, lambda: session.client.create_opportunity(body.body))
+    except DuplicateOpportunity as error:
+        return _adopt_ours(session, link, seen, error)
+    return _made(session, link, seen, local, base, body.sent, record, pipeline.id)
+
+
+def _owner_id(session: Session, link: Link, local: Local) -> str:
+    """The id over there of the contact this opportunity will belong to; ends this try when there is none yet."""
+    contact = _owner(session, local)
+    if contact is None:
+        state.park(link, "The trip has no lead organiser. Choose one, or set GHL_FALLBACK_CONTACT_EMAIL.")
+        raise _Done(Result.FAILED)
+    theirs = Link.objects.filter(kind=Kind.CONTACT, object_id=contact.pk).first()
+    if theirs is None or not theirs.remote_id:
+        why = (theirs.last_error if theirs else "") or "It is not in GoHighLevel yet."
+        state.release(link, why=f"Waits for its contact. {why}", after=30 * session.config.scale)
+        raise _Done(Result.WAITING)
+    return theirs.remote_id
+
+
+def _creatable(session: Session, local: Local) -> Values:
+    """Every value a create may carry: nothing empty, nothing that only comes in, nothing that must stay home."""
+    ways = apply.directions(session)
+    return {
+        row.name: value
+        for row in local.table.fields
+        if row.way is not Way.DOWN
+        and (not row.group or ways[row.group] in {"both", "push"})
+        and (value := local.values().get(row.name)) is not None
+    }
+
+
+def _made(
+    session: Session,
+    link: Link,
+    seen: Seen,
+    local: Local,
+    base: Base,
+    sent: Values,
+    record: Record,
+    pipeline_id: str = "",
+) -> Result:
+    """Remember the new record at once, then what it holds."""
+    state.keep(
+        link,
+        remote_id=record.id,
+        location_id=session.config.location_id,
+        pipeline_id=pipeline_id,
+        label=str(local.obj)[:255],
+    )
+    if sent.get("tags"):
+        base.agree("tags", sent["tags"], sent["tags"])
+    base.known = True
+    facts = _verify(session, link, base, {n: v for n, v in sent.items() if n != "tags"}, record)
+    apply.fan_out(session, link, local, base)
+    apply.remember(local, base)
+    state.agreed(link, base, seen, **facts)
+    if link.kind == Kind.CONTACT:
+        _wake_waiting(link)
+    return Result.CREATED
+
+
+def _wake_waiting(link: Link) -> None:
+    for kind, field in ((Kind.TRIP, "organiser_id"), (Kind.PASSENGER, "contact_id")):
+        ids = MODELS[kind]._base_manager.filter(**{field: link.object_id}).values_list("pk", flat=True)
+        state.wake_dependants(kind, list(ids))
+
+
+def _adopt_ours(session: Session, link: Link, seen: Seen, error: DuplicateOpportunity) -> Result:
+    """Only one opportunity per contact is allowed: the existing one is ours only if it bears our key."""
+    existing = session.client.get_opportunity(error.existing_id) if error.existing_id else None
+    if existing is not None and _bears_key(session, link, existing):
+        return _adopt(session, link, seen, existing, created=True)
+    state.park(
+        link,
+        f"{error.words} Switch on “Allow Duplicate Opportunities” in GoHighLevel's settings, then press Sync now.",
+    )
+    return Result.FAILED
+
+
+def _bears_key(session: Session, link: Link, record: Record) -> bool:
+    definition = session.definitions.fields.get(CONTACT_KEY_FIELD if link.kind == Kind.CONTACT else KEY_FIELD)
+    return definition is not None and record.custom.get(definition.id) == link.key
+
+
+def _adopt(session: Session, link: Link, seen: Seen, record: Record, *, created: bool = False) -> Result:
+    """This record over there is ours from now on; what differs is merged like any other change."""
+    owner = Link.objects.filter(location_id=session.config.location_id, remote_id=record.id).exclude(pk=link.pk).first()
+    if owner is not None:
+        state.park(link, f"GoHighLevel's record belongs to {owner} already. Merge the two here.")
+        return Result.FAILED
+    pipeline_id = str(record.raw.get("pipelineId") or "")
+    state.keep(link, remote_id=record.id, location_id=session.config.location_id, pipeline_id=pipeline_id)
+    base = apply.base_of(link)
+    for write in state.open_writes(link):
+        for name, value in write.values.items():
+            base.adopt(name, value)
+        state.close_write(write, Write.Outcome.FOUND, remote_id=record.id)
+    state.keep(link, base=base.dump() if base.known else {})
+    result = _update(session, link, seen)
+    if link.kind == Kind.CONTACT:
+        _wake_waiting(link)
+    return Result.CREATED if created else result
+
+
+def _doubtful_create(session: Session, link: Link) -> Record | None:
+    """Settle a create whose answer was lost: the record it made, or None when it is safe to create.
+
+    Ends this try (`_Done`) while it is neither: before the settle time, and until two look-ups a minute apart
+    found nothing (API notes §8).
+    """
+    doubts = [write for write in state.open_writes(link) if write.action == Write.Action.CREATE]
+    if not doubts:
+        return None
+    config, now = session.config, database_now()
+    matches = _matches(session, link, doubts)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        state.open_issue(link, "twin", f"{len(matches)} records in GoHighLevel bear the key {link.key}.")
+        state.park(link, "Several records in GoHighLevel bear this record's key; keep one of them.")
+        raise _Done(Result.FAILED)
+    write = doubts[-1]
+    settled_in = config.settle - (now - write.sent_at).total_seconds()
+    last = write.looked_up_at
+    counts = settled_in <= 0 and (
+        write.empty_lookups == 0 or last is None or (now - last).total_seconds() >= config.lookup_gap
+    )
+    lookups = state.looked_in_vain(write, counts=counts)
+    if lookups >= LOOKUPS:
+        for doubt in doubts:
+            state.close_write(doubt, Write.Outcome.NOT_APPLIED)
+        return None
+    state.release(
+        link, why="An answer was lost; looking before trying again.", after=max(settled_in, config.lookup_gap)
+    )
+    raise _Done(Result.WAITING)
+
+
+def _matches(session: Session, link: Link, doubts: Collection[Write]) -> list[Record]:
+    if link.kind == Kind.CONTACT:
+        return _contacts_like(session, link)
+    places = {(write.contact_remote_id, write.pipeline_id) for write in doubts}
+    found: dict[str, Record] = {}
+    for contact_id, pipeline_id in places:
+        for record in session.client.find_opportunities(contact_id=contact_id, pipeline_id=pipeline_id):
+            if _bears_key(session, link, record):
+                found[record.id] = record
+    return list(found.values())
+
+
+# Contacts
+
+
+def _contacts_like(session: Session, link: Link) -> list[Record]:
+    """The contacts over there with this one's e-mail, phone or key."""
+    local = load(Kind.CONTACT, link.object_id)
+    found: dict[str, Record] = {}
+    if local is None:
+        return []
+    values = local.values()
+    if values.get("email"):
+        _note(found, session.client.find_contact_by_email(values["email"]))
+    if str(values.get("phone") or "").startswith("+"):
+        _note(found, session.client.find_contact_by_phone(values["phone"]))
+    definition = session.definitions.fields.get(CONTACT_KEY_FIELD)
+    if definition is not None and not found:
+        for record in session.client.find_contacts_by_field(definition.id, link.key):
+            _note(found, record)
+    return list(found.values())
+
+
+def _note(found: dict[str, Record], record: Record | None) -> None:
+    if record is not None:
+        found[record.id] = record
+
+
+def _create_contact(session: Session, link: Link, seen: Seen) -> Result:
+    local = load(Kind.CONTACT, link.object_id)
+    if local is None:
+        return _delete(session, link, seen)
+    values = _creatable(session, local)
+    if not {"first_name", "last_name", "email", "phone"} & set(values):
+        state.park(link, "GoHighLevel needs at least a name, an e-mail address or a phone number.")
+        return Result.FAILED
+    if session.location.allow_duplicate_contact is not False:
+        known = _known_contact(session, link, seen)
+        if known is not None:
+            return known
+    base = apply.base_of(link)
+    body = build_body(local.table, values, session.definitions)
+    _note_unsendable(session, link, body)
+    sealed = {name: base.seal(name, value) for name, value in body.sent.items()}
+    write = state.open_write(link, Write.Action.CREATE, values=sealed)
+    try:
+        record: Record = _called(write, lambda: session.client.create_contact(body.body))
+    except DuplicateContact as error:
+        return _adopt(session, link, seen, session.client.get_contact(error.contact_id))
+    except Refused:
+        # Reported to have created the contact all the same (API notes §4): look before giving up.
+        known = _known_contact(session, link, seen)
+        if known is not None:
+            return known
+        raise
+    return _made(session, link, seen, local, base, body.sent, record)
+
+
+def _known_contact(session: Session, link: Link, seen: Seen) -> Result | None:
+    matches = _contacts_like(session, link)
+    if len(matches) > 1:
+        state.park(link, "The e-mail address and the phone number belong to two contacts in GoHighLevel.")
+        return Result.FAILED
+    return _adopt(session, link, seen, session.client.get_contact(matches[0].id)) if matches else None
+
+
+# A deleted record
+
+
+def _delete(session: Session, link: Link, seen: Seen) -> Result:
+    if link.deleted_at is None:
+        state.bury(link)
+    if link.kind == Kind.CONTACT:
+        state.tombstone_done(link, seen)  # contacts are never deleted over there
+        return Result.UNCHANGED
+    if not link.remote_id:
+        found = _doubtful_create(session, link)
+        if found is None:
+            apply.fan_out(session, link, None, apply.base_of(link))
+            state.tombstone_done(link, seen)
+            return Result.UNCHANGED
+        state.keep(link, remote_id=found.id, location_id=session.config.location_id)
+    for doubt in state.open_writes(link):
+        state.close_write(doubt, Write.Outcome.NOT_APPLIED)
+    write = state.open_write(link, Write.Action.DELETE, remote_id=link.remote_id)
+    try:
+        _called(write, lambda: session.client.delete_opportunity(link.remote_id))
+    except NotFound:
+        logger.info("%s was gone already", link.key)
+    apply.fan_out(session, link, None, apply.base_of(link))
+    state.tombstone_done(link, seen)
+    return Result.DELETED
+
+
+# Everything that is due
+
+
+@dataclass
+class _Pace:
+    """When to stop: a moment by the monotonic clock, or never."""
+
+    ends: float | None = None
+
+    def over(self) -> bool:
+        return self.ends is not None and time.monotonic() > self.ends
+
+
+def run_due(
+    session: Session,
+    *,
+    kinds: Collection[str] = KIND_ORDER,
+    seconds: float | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> PushReport:
+    """Reconcile every record that may be tried now, contacts first; `seconds` bounds the time it takes."""
+    report, pace = PushReport(), _Pace(None if seconds is None else time.monotonic() + seconds)
+    started = time.monotonic()
+    for _pass in range(PASSES):
+        options.spread_vendors(session)
+        ids = due_ids(kinds)
+        for link_id in ids:
+            if pace.over():
+                break
+            report.count(safely(session, link_id))
+            if progress is not None:
+                progress(1)
+        served = options.serve(session)
+        if pace.over() or not (ids or served):
+            break
+    report.calls = session.client.calls
+    report.seconds = round(time.monotonic() - started, 3)
+    return report
+
+
+def due_ids(kinds: Collection[str] = KIND_ORDER) -> list[int]:
+    """Links to try now, contacts before the opportunities that need them."""
+    rows = Link.objects.due_now().filter(kind__in=kinds).order_by("pk").values_list("pk", "kind")
+    order = {str(kind): index for index, kind in enumerate(KIND_ORDER)}
+    return [pk for pk, _kind in sorted(rows, key=lambda row: order[row[1]])]
+
+
+def safely(session: Session, link_id: int) -> Result:
+    """Reconcile one record; whatever goes wrong with it is recorded on it and never stops the others."""
+    try:
+        return reconcile(session, link_id)
+    except GHLError:
+        raise
+    except Exception as error:
+        logger.exception("record %s failed", link_id)
+        state.broke_off(link_id, f"An error of ours ({type(error).__name__}); the log says more.")
+        return Result.FAILED
