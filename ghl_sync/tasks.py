@@ -1,0 +1,104 @@
+"""What runs in the queue: entry points that take ids and call the engine.
+
+The queue is a convenience, never the guarantee: a wake-up that is lost, doubled or late costs nothing but time,
+because the sweep finds every record that is due.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from django.db import transaction
+from django_q.tasks import async_task
+
+from ghl_sync.client.errors import NeedsAttention
+from ghl_sync.conf import config
+from ghl_sync.engine import options, push
+from ghl_sync.engine.session import CannotRun, Session
+
+logger = logging.getLogger("ghl_sync.tasks")
+
+# After a wake-up that failed nobody tries another one for so long: a dead broker must not slow down every save.
+SILENT_SECONDS = 30
+# A burst of saves within this time is one write.
+DEBOUNCE_SECONDS = 0.15
+SWEEP_SECONDS = 60
+# Payloads stay small; what is left over is found by the sweep.
+MOST_IDS = 100
+
+
+class _Wake:
+    """The one wake-up of a transaction: collects ids until the commit."""
+
+    silent_until = 0.0
+
+    def __init__(self) -> None:
+        self.link_ids: dict[int, None] = {}
+        self.sweeps = False
+
+    def __call__(self) -> None:
+        if not config().configured or time.monotonic() < _Wake.silent_until:
+            return
+        try:
+            if self.link_ids:
+                async_task("ghl_sync.tasks.reconcile", list(self.link_ids)[:MOST_IDS])
+            if self.sweeps or len(self.link_ids) > MOST_IDS:
+                async_task("ghl_sync.tasks.sweep")
+        except Exception as error:  # noqa: BLE001 - a broker may fail in any way; the save has succeeded all the same
+            _Wake.silent_until = time.monotonic() + SILENT_SECONDS
+            logger.warning("the queue could not be woken (%s); the sweep will find the change", type(error).__name__)
+
+
+def _pending() -> _Wake:
+    """The wake-up that this transaction will send, registered once."""
+    connection = transaction.get_connection()
+    for _savepoints, function, *_rest in connection.run_on_commit:
+        if isinstance(function, _Wake):
+            return function
+    wake = _Wake()
+    if connection.in_atomic_block:
+        transaction.on_commit(wake, robust=True)
+    return wake
+
+
+def wake_after_commit(link_id: int | None) -> None:
+    """Once the transaction at hand has committed, have this link reconciled."""
+    if link_id is not None:
+        _pending().link_ids[link_id] = None
+
+
+def sweep_after_commit() -> None:
+    """Once the transaction at hand has committed, look for everything that is due."""
+    _pending().sweeps = True
+
+
+def reconcile(link_ids: list[int]) -> None:
+    """Bring these records to rest, then add the options they turned out to need."""
+    time.sleep(DEBOUNCE_SECONDS)
+    _run(lambda session: _reconcile(session, link_ids))
+
+
+def _reconcile(session: Session, link_ids: list[int]) -> None:
+    for link_id in link_ids:
+        push.safely(session, link_id)
+    if options.serve(session):
+        push.run_due(session, seconds=SWEEP_SECONDS)
+
+
+def sweep() -> None:
+    """Everything that is due now, for as long as one task may take; the next sweep goes on."""
+    _run(lambda session: push.run_due(session, seconds=SWEEP_SECONDS))
+
+
+def _run(work: Callable[[Session], object]) -> None:
+    try:
+        session = Session(lane="staff")
+        session.check_running()
+        with session.stop_on_trouble():
+            work(session)
+    except CannotRun as error:
+        logger.info("%s", error)
+    except NeedsAttention as error:
+        logger.warning("GoHighLevel is stopped: %s", error.words)
