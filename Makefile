@@ -1,18 +1,13 @@
 # The commands of daily work. They need Python 3.11-3.13, make and nothing else: bin/install makes .venv and fills it.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench
+.PHONY: help test lint format
 .NOTPARALLEL:
 
 PYTHON := .venv/bin/python
-export PORT
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
-
-run: ## start TripBuilder on http://127.0.0.1:8000 (PORT=8001 for another port)
-	@bin/install
-	@exec $(PYTHON) manage.py dev
 
 test: ## run every test, on SQLite and on PostgreSQL where one answers (ARGS="-k trip" goes to pytest)
 	@bin/install dev
@@ -29,7 +24,3 @@ format: ## rewrite the code in the house style
 	@bin/install dev
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
-
-bench: ## measure the figures of the README; prints a table and writes JSON to bench/results
-	@bin/install dev
-	@exec $(PYTHON) -m bench

@@ -1,0 +1,68 @@
+"""Settings: each variable is documented, a wrong one names itself, production refuses to start without its secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+READER = re.compile(r"""(?:read|seconds|choice|http_url|fernet_keys)\(\s*"([A-Z_]+)\"""")
+KEY = "A" * 43 + "="
+
+
+def start(**variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tripbuilder.settings", **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_every_variable_that_is_read_is_documented_and_no_other():
+    read = set(READER.findall((ROOT / "tripbuilder/settings.py").read_text()))
+    documented = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+    assert read == documented
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEBUG", "perhaps"),
+        ("GHL_SETTLE_SECONDS", "soon"),
+        ("GHL_TIMEOUT_SECONDS", "0"),
+        ("GHL_API_BASE_URL", "leadconnector"),
+        ("GHL_MIRROR_SENSITIVE", "sometimes"),
+        ("FIELD_ENCRYPTION_KEYS", "short"),
+        ("DATABASE_URL", "mysql://root@127.0.0.1/trips"),
+    ],
+)
+def test_wrong_value_names_its_variable(name, value):
+    done = start(**{name: value})
+
+    assert done.returncode != 0
+    assert name in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [({}, "SECRET_KEY"), ({"SECRET_KEY": "s" * 60}, "FIELD_ENCRYPTION_KEYS")],
+)
+def test_production_refuses_to_start_without_its_secrets(given, missing):
+    done = start(**{"DEBUG": "false", "SECRET_KEY": "", "FIELD_ENCRYPTION_KEYS": "", **given})
+
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1].startswith(f"django.core.exceptions.ImproperlyConfigured: {missing} is")
+
+
+def test_production_starts_with_its_secrets():
+    done = start(DEBUG="false", SECRET_KEY="s" * 60, FIELD_ENCRYPTION_KEYS=KEY, ALLOWED_HOSTS="trips.example.com")
+
+    assert (done.returncode, done.stdout) == (0, "System check identified no issues (0 silenced).\n")
