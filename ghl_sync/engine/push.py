@@ -611,6 +611,7 @@ def run_due(
 ) -> PushReport:
     """Reconcile every record that may be tried now, contacts first; `seconds` bounds the time it takes."""
     report, pace = PushReport(), _Pace(None if seconds is None else time.monotonic() + seconds)
+    outcomes: dict[int, Result] = {}
     started = time.monotonic()
     for _pass in range(PASSES):
         options.spread_vendors(session)
@@ -618,15 +619,23 @@ def run_due(
         for link_id in ids:
             if pace.over():
                 break
-            report.count(safely(session, link_id))
+            outcomes[link_id] = _outcome(outcomes.get(link_id), safely(session, link_id))
             if progress is not None:
                 progress(1)
         served = options.serve(session)
         if pace.over() or not (ids or served):
             break
+    for result in outcomes.values():
+        report.count(result)
     report.calls = session.client.calls
     report.seconds = round(time.monotonic() - started, 3)
     return report
+
+
+def _outcome(before: Result | None, now: Result) -> Result:
+    """What a record counts as that was looked at more than once: how it stands now, and what was done to it."""
+    at_rest = now in {Result.UNCHANGED, Result.UPDATED}
+    return before if before in {Result.CREATED, Result.UPDATED} and at_rest else now
 
 
 def due_ids(kinds: Collection[str] = KIND_ORDER) -> list[int]:

@@ -22,6 +22,7 @@ from ghl_sync.sandbox import values
 from ghl_sync.sandbox.definitions import FIELDS, OWN_FIELDS, PIPELINES, DefaultField
 from ghl_sync.sandbox.index import Index
 
+LARGEST_PAGE = 500
 _ALPHABET = string.ascii_letters + string.digits
 # Records added without a time get one a second after the last, beginning this long ago, so that none share a cursor.
 _SEEDED_AGE_MS = 60 * 86_400_000
@@ -146,7 +147,8 @@ class Store:
     """State of one location. Thread-safe: every public method takes the lock itself.
 
     `clearing` says per data type ("*" for the rest) what an empty value does: `works`, `ignored` or `refused`.
-    `custom_moves_updated` says whether a change of custom fields alone moves the time of change.
+    `custom_moves_updated` says whether a change of custom fields alone moves the time of change,
+    `answers_with_custom` whether the answer to a write repeats them, `largest_page` how many rows a search gives.
     """
 
     def __init__(self, *, location_id: str = "sandbox-location", provisioned: bool = True, lag: float = 0.0) -> None:
@@ -159,6 +161,8 @@ class Store:
         self._listeners: list[Callable[[], None]] = []
         self.clearing: dict[str, str] = {}
         self.custom_moves_updated = True
+        self.answers_with_custom = True
+        self.largest_page = LARGEST_PAGE
         self._empty()
         self._defaults()
 

@@ -1,0 +1,218 @@
+"""The sandbox's own pages: the boards, changes as a CRM user makes them, and the switches of tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ghl_sync.sandbox import values
+from ghl_sync.sandbox.faults import KINDS
+from ghl_sync.sandbox.store import Contact, Entry, Opportunity, Store, UnknownName
+from ghl_sync.sandbox.wire import iso
+
+if TYPE_CHECKING:
+    from ghl_sync.sandbox.server import Sandbox
+
+BOARD = Path(__file__).with_name("board.html")
+CARDS_PER_STAGE = 50
+WAIT_SECONDS = 20.0
+Page = tuple[bytes, str]
+JSON = "application/json; charset=utf-8"
+# Fields of the editor that need a large box.
+LONG = {"LARGE_TEXT"}
+
+
+class Mistake(Exception):
+    """Something asked for does not exist or does not fit; the text says what."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def page(sandbox: Sandbox, method: str, path: str, params: Mapping[str, str], body: Any) -> Page:
+    """Bytes and content type of one of our own pages. Raises Mistake."""
+    if method == "GET" and path == "/":
+        return BOARD.read_bytes(), "text/html; charset=utf-8"
+    handler = _PAGES.get((method, path.removeprefix("/_sandbox/")))
+    if handler is None:
+        raise Mistake(f"The sandbox has no page {method} {path}.", 404)
+    try:
+        return json.dumps(handler(sandbox, body if method == "POST" else params)).encode(), JSON
+    except UnknownName as error:
+        raise Mistake(f"The sandbox has {error}.", 404) from None
+    except values.Invalid as error:
+        raise Mistake(str(error)) from None
+
+
+def _state(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    return sandbox.store.dump()
+
+
+def _wait(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    """Answers when the state is newer than `version`, or after a while."""
+    version = int(params.get("version") or 0)
+    return {"version": sandbox.store.wait(version, WAIT_SECONDS)}
+
+
+def _board(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    """One pipeline as columns of cards, the newest change first; `q` narrows by name."""
+    store = sandbox.store
+    names = [row.name for row in store.pipelines.values()]
+    name = params.get("pipeline") or names[0]
+    pipeline, wanted = store.pipeline(name), str(params.get("q") or "").lower()
+    version = store.version
+    rows = [row for row in store.opportunities(pipeline.id) if wanted in row.name.lower()]
+    rows.sort(key=lambda row: row.updated, reverse=True)
+    columns = []
+    for stage in pipeline.stages:
+        cards = [row for row in rows if row.stage_id == stage.id]
+        shown = [_card(store, row) for row in cards[:CARDS_PER_STAGE]]
+        columns.append({"id": stage.id, "name": stage.name, "count": len(cards), "cards": shown})
+    return {
+        "version": version,
+        "location": store.settings.name,
+        "pipelines": names,
+        "pipeline": name,
+        "stages": columns,
+    }
+
+
+def _card(store: Store, row: Opportunity) -> dict[str, Any]:
+    contact = store.contacts_by_id.get(row.contact_id)
+    return {
+        "id": row.id,
+        "name": row.name,
+        "status": row.status,
+        "contact": contact.name if contact else "",
+        "updated": iso(row.updated),
+        "by_api": row.api_made,
+    }
+
+
+def _record(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    """One opportunity with every field of its form, as the card's editor shows it."""
+    store = sandbox.store
+    record = store.opportunity(str(params.get("id")))
+    if record is None:
+        raise Mistake("This card is gone.", 404)
+    pipeline = store.pipelines[record.pipeline_id]
+    by_key = store.custom_by_key(record)
+    return {
+        **_card(store, record),
+        "pipeline": pipeline.name,
+        "stage": next(stage.name for stage in pipeline.stages if stage.id == record.stage_id),
+        "stages": [stage.name for stage in pipeline.stages],
+        "fields": [
+            {
+                "key": row.key.partition(".")[2],
+                "name": row.name,
+                "type": row.data_type,
+                "long": row.data_type in LONG,
+                "options": list(row.options),
+                "custom": row.custom,
+                "value": by_key.get(row.key.partition(".")[2]),
+            }
+            for row in sorted(store.fields.values(), key=lambda row: row.position)
+            if row.model == "opportunity"
+        ],
+    }
+
+
+def _edit(sandbox: Sandbox, body: Any) -> Any:
+    """`{"id", "fields": {key: value}, …native}` as a CRM user would change it."""
+    native = {key: value for key, value in body.items() if key not in {"id", "fields"}}
+    record = sandbox.store.get(str(body.get("id")))
+    if record is None or record.deleted:
+        raise Mistake("This card is gone.", 404)
+    known = {row.name for row in fields(record)} | {"stage", "pipeline"}
+    unknown = sorted(set(native) - known)
+    if unknown:
+        raise Mistake(f"The sandbox cannot edit {', '.join(unknown)}.")
+    return _plain(sandbox.store.edit(record.id, fields=body.get("fields"), **native))
+
+
+def _create(sandbox: Sandbox, body: Any) -> Any:
+    """A card or contact made by hand: the arguments of `Store.add_opportunity` or `Store.add_contact`."""
+    given = dict(body)
+    kind = given.pop("kind", "opportunity")
+    store = sandbox.store
+    moment = store.added_now()
+    try:
+        if kind == "contact":
+            return _plain(store.add_contact(added=moment, **given))
+        return _plain(store.add_opportunity(added=moment, **given))
+    except TypeError as error:
+        raise Mistake(str(error)) from None
+
+
+def _delete(sandbox: Sandbox, body: Any) -> Any:
+    sandbox.store.delete(str(body.get("id")))
+    return {"deleted": body.get("id")}
+
+
+def _restore(sandbox: Sandbox, body: Any) -> Any:
+    return _plain(sandbox.store.restore(str(body.get("id"))))
+
+
+def _plain(record: Entry) -> dict[str, Any]:
+    kind = Contact if isinstance(record, Contact) else Opportunity
+    return {row.name: getattr(record, row.name) for row in fields(kind)}
+
+
+def _reset(sandbox: Sandbox, body: Any) -> Any:
+    sandbox.reset()
+    return {"reset": True}
+
+
+def _requests(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    return {"requests": [asdict(one) for one in list(sandbox.requests)[-int(params.get("last") or 200) :]]}
+
+
+def _add_fault(sandbox: Sandbox, body: Any) -> Any:
+    """`{"kind", …}` as in `faults.Fault`, or `{"clear": true}`."""
+    if body.get("clear"):
+        sandbox.faults.clear()
+    else:
+        try:
+            sandbox.faults.add(**body)
+        except TypeError as error:
+            raise Mistake(str(error)) from None
+    return _faults(sandbox, {})
+
+
+def _faults(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    return {"kinds": dict(KINDS), "waiting": sandbox.faults.waiting()}
+
+
+def _settings(sandbox: Sandbox, body: Any) -> Any:
+    """Switch how the account behaves: any attribute of `Settings`, and the switches of `Store`."""
+    store = sandbox.store
+    for name, value in body.items():
+        if name in {"lag", "clearing", "custom_moves_updated", "answers_with_custom", "largest_page"}:
+            setattr(store, name, value)
+        elif name in {row.name for row in fields(store.settings)}:
+            setattr(store.settings, name, tuple(value) if isinstance(value, list) else value)
+        else:
+            raise Mistake(f"The sandbox has no setting {name}.")
+    return asdict(store.settings)
+
+
+_PAGES: Mapping[tuple[str, str], Callable[[Sandbox, Any], Any]] = {
+    ("GET", "state"): _state,
+    ("GET", "wait"): _wait,
+    ("GET", "board"): _board,
+    ("GET", "record"): _record,
+    ("GET", "requests"): _requests,
+    ("GET", "faults"): _faults,
+    ("POST", "edit"): _edit,
+    ("POST", "create"): _create,
+    ("POST", "delete"): _delete,
+    ("POST", "restore"): _restore,
+    ("POST", "reset"): _reset,
+    ("POST", "faults"): _add_fault,
+    ("POST", "settings"): _settings,
+}

@@ -1,0 +1,43 @@
+"""The rate limit as its headers state it and its 429s enforce it (API notes §3)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+DAY_SECONDS = 86_400
+
+
+class RateLimit:
+    """At most `rate_max` calls in any `interval_ms`, and `daily` in a day. Thread-safe."""
+
+    def __init__(self, rate_max: int, interval_ms: int, daily: int) -> None:
+        self.rate_max = rate_max
+        self.interval_ms = interval_ms
+        self.daily = daily
+        self._times: deque[float] = deque()
+        self._day_started = time.monotonic()
+        self._today = 0
+        self._lock = threading.Lock()
+
+    def take(self) -> tuple[bool, dict[str, str]]:
+        """Whether this call may go on, and the headers that every answer carries."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._day_started >= DAY_SECONDS:
+                self._day_started, self._today = now, 0
+            while self._times and now - self._times[0] >= self.interval_ms / 1000:
+                self._times.popleft()
+            allowed = len(self._times) < self.rate_max and self._today < self.daily
+            if allowed:
+                self._times.append(now)
+                self._today += 1
+            return allowed, {
+                "x-ratelimit-max": str(self.rate_max),
+                "x-ratelimit-remaining": str(self.rate_max - len(self._times)),
+                "x-ratelimit-interval-milliseconds": str(self.interval_ms),
+                "x-ratelimit-limit-daily": str(self.daily),
+                "x-ratelimit-daily-remaining": str(self.daily - self._today),
+                "x-ratelimit-daily-reset": str(round((DAY_SECONDS - (now - self._day_started)) * 1000)),
+            }
