@@ -24,7 +24,7 @@ from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import Seen
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import Readings, read_record
-from ghl_sync.models import Cause, Conflict, Lane, Link
+from ghl_sync.models import Cause, Conflict, Lane, Link, Write
 from trips.models import Passenger, Trip, Vendor
 from trips.text import fold_name
 
@@ -270,6 +270,15 @@ def fan_out(session: Session, link: Link, local: Local | None, base: Base) -> No
         if names != (base.extra.get("name"), base.extra.get("number")):
             ids = Passenger._base_manager.filter(trip_id=local.obj.pk).values_list("pk", flat=True)
             state.record_changes("passenger", list(ids), cause=Cause.RENAMED)
+
+
+def adopt_writes(link: Link, base: Base) -> list[Write]:
+    """Take over what doubtful writes put into a record that turned out to be ours; returns them."""
+    writes = state.open_writes(link)
+    for write in writes:
+        for name, value in write.values.items():
+            base.adopt(name, value)
+    return writes
 
 
 def remember(local: Local, base: Base) -> None:

@@ -22,6 +22,7 @@ class TripIndex:
     by_legacy: dict[int, set[int]] = field(default_factory=dict)
     by_name: dict[str, set[int]] = field(default_factory=dict)
     labels: dict[int, tuple[str, int | None]] = field(default_factory=dict)
+    uids: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls) -> TripIndex:
@@ -41,6 +42,7 @@ class TripIndex:
                 self.by_legacy.setdefault(legacy, set()).add(pk)
             self.by_name.setdefault(fold_name(name), set()).add(pk)
             self.labels[pk] = (name, legacy)
+            self.uids[pk] = str(uid)
 
     def of_key(self, key: object) -> int | None:
         kind, _, uid = str(key or "").partition(":")

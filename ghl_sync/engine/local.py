@@ -195,7 +195,8 @@ def vendor_named(label: str) -> Vendor:
     vendor = Vendor.objects.filter(name_key=fold_name(label)[:255]).first()
     if vendor is None:
         vendor = Vendor(name=label[:200], needs_review=True)
-        vendor.save()
+        vendor.derive()
+        Vendor.objects.bulk_create([vendor])  # no signals: it came from there
     return vendor
 
 

@@ -440,9 +440,7 @@ def _adopt(session: Session, link: Link, seen: Seen, record: Record, *, created:
     pipeline_id = str(record.raw.get("pipelineId") or "")
     state.keep(link, remote_id=record.id, location_id=session.config.location_id, pipeline_id=pipeline_id)
     base = apply.base_of(link)
-    for write in state.open_writes(link):
-        for name, value in write.values.items():
-            base.adopt(name, value)
+    for write in apply.adopt_writes(link, base):
         state.close_write(write, Write.Outcome.FOUND, remote_id=record.id)
     state.keep(link, base=base.dump() if base.known else {})
     result = _update(session, link, seen)

@@ -65,7 +65,7 @@ class PassengerCounts(KindCounts):
 
 @dataclass
 class PullReport:
-    """Counts of one pull. `error` says why it did not finish."""
+    """Counts of one pull. `error` says why it did not finish; not `complete` is a slice that another one follows."""
 
     mode: str
     dry_run: bool = False
@@ -75,6 +75,7 @@ class PullReport:
     passengers: PassengerCounts = field(default_factory=PassengerCounts)
     contacts: KindCounts = field(default_factory=KindCounts)
     error: str = ""
+    complete: bool = True
 
     def of(self, kind: str) -> KindCounts:
         counts: KindCounts = getattr(self, f"{kind}s")
@@ -91,6 +92,7 @@ class PullReport:
     def as_json(self) -> dict[str, Any]:
         body = asdict(self)
         error = body.pop("error")
+        del body["complete"]
         return {"ok": self.ok, **body, **({"error": error} if error else {})}
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import transaction
 
@@ -69,9 +70,13 @@ class Session:
         pipelines = self.client.list_pipelines()
         fields = self.client.list_custom_fields("all")
         with transaction.atomic():
+            before = _shape(self.config.location_id)
             changed = _store_fields(self.config.location_id, fields) | _store_pipelines(
                 self.config.location_id, pipelines
             )
+            if _shape(self.config.location_id) != before:
+                # The same rows may read differently now: the next full pull looks at each.
+                state.forget_digests(self.config.location_id)
             state.remember_location(
                 self.location,
                 name=info.name,
@@ -130,6 +135,13 @@ def load_definitions(settings: Config) -> Definitions:
             stages = tuple(StageDef(stage.remote_id, stage.name, stage.position) for stage in row.stages.all())
             pipelines[kind] = PipelineDef(row.remote_id, row.name, stages)
     return Definitions(fields, pipelines)
+
+
+def _shape(location_id: str) -> tuple[set[Any], set[Any]]:
+    """What decides how a row is read: which fields there are and what the stages are called."""
+    fields = RemoteField.objects.filter(location_id=location_id).values_list("remote_id", "key", "data_type")
+    stages = Stage.objects.filter(pipeline__location_id=location_id)
+    return set(fields), set(stages.values_list("remote_id", "name", "pipeline__name"))
 
 
 def _store_fields(location_id: str, fields: tuple[FieldDef, ...]) -> bool:

@@ -267,6 +267,35 @@ def pulled(link: Link, base: Base, **fields: Any) -> bool:
     return False
 
 
+def met(link: Link, record_id: str, *, location_id: str, pipeline_id: str) -> bool:
+    """A record that a pull met is this object's: a lost create, or a contact entered on both sides.
+
+    The worker that reconciles the link next reads it and merges. False when a worker has the link this moment.
+    """
+    free = Link.objects.filter(Q(leased_until__isnull=True) | Q(leased_until__lte=Now()), pk=link.pk, remote_id="")
+    return bool(
+        free.update(
+            remote_id=record_id,
+            location_id=location_id,
+            pipeline_id=pipeline_id,
+            remote_dirty_at=Now(),
+            next_attempt_at=None,
+            parked_at=None,
+        )
+    )
+
+
+def store_digests(digests: Mapping[int, tuple[str, dt.datetime | None]]) -> None:
+    """Remember, by link, in which state a record was found equal to base: seen so again it is not read."""
+    links = [Link(pk=pk, remote_digest=digest, remote_updated_at=at) for pk, (digest, at) in digests.items()]
+    Link.objects.bulk_update(links, ["remote_digest", "remote_updated_at"], batch_size=200)
+
+
+def forget_digests(location_id: str) -> None:
+    """Every record is read again by the next pull."""
+    Link.objects.filter(location_id=location_id).exclude(remote_digest="").update(remote_digest="")
+
+
 def create_links(links: Sequence[Link]) -> None:
     Link.objects.bulk_create(links, batch_size=500)
 
@@ -489,6 +518,12 @@ def advance_run(run: Run, *, cursor: Mapping[str, Any], report: Mapping[str, Any
 def set_run_start(run: Run, moment: dt.datetime) -> None:
     run.server_started_at = moment
     Run.objects.filter(pk=run.pk).update(server_started_at=moment)
+
+
+def leave_run(run: Run, *, error: str = "") -> None:
+    """A run broke off in good order: whoever comes next goes on at once."""
+    cursor = {key: value for key, value in run.cursor.items() if key not in {"host", "pid"}}
+    Run.objects.filter(pk=run.pk).update(cursor=cursor, error=error, touched_at=database_now() - dt.timedelta(days=1))
 
 
 def finish_run(run: Run, *, ok: bool, report: Mapping[str, Any], error: str = "") -> None:
