@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BOARD = Path(__file__).with_name("board.html")
 CARDS_PER_STAGE = 50
 WAIT_SECONDS = 20.0
+SUGGESTED_CONTACTS = 20
 Page = tuple[bytes, str]
 JSON = "application/json; charset=utf-8"
 # Fields of the editor that need a large box.
@@ -40,6 +41,8 @@ def page(sandbox: Sandbox, method: str, path: str, params: Mapping[str, str], bo
     handler = _PAGES.get((method, path.removeprefix("/_sandbox/")))
     if handler is None:
         raise Mistake(f"The sandbox has no page {method} {path}.", 404)
+    if not isinstance(body, dict):
+        raise Mistake("Send a JSON object.")
     try:
         return json.dumps(handler(sandbox, body if method == "POST" else params)).encode(), JSON
     except UnknownName as error:
@@ -59,13 +62,13 @@ def _wait(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
 
 
 def _board(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
-    """One pipeline as columns of cards, the newest change first; `q` narrows by name."""
+    """One pipeline as columns of cards, the newest change first; `q` narrows by name, contact and e-mail."""
     store = sandbox.store
+    version = store.version  # before the rows are read: a change meanwhile then counts as news
     names = [row.name for row in store.pipelines.values()]
     name = params.get("pipeline") or names[0]
     pipeline, wanted = store.pipeline(name), str(params.get("q") or "").lower()
-    version = store.version
-    rows = [row for row in store.opportunities(pipeline.id) if wanted in row.name.lower()]
+    rows = [row for row in store.opportunities(pipeline.id) if wanted in _searched(store, row)]
     rows.sort(key=lambda row: row.updated, reverse=True)
     columns = []
     for stage in pipeline.stages:
@@ -79,6 +82,12 @@ def _board(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
         "pipeline": name,
         "stages": columns,
     }
+
+
+def _searched(store: Store, row: Opportunity) -> str:
+    contact = store.contacts_by_id.get(row.contact_id)
+    parts = (row.name, contact.name, contact.email) if contact else (row.name,)
+    return "\n".join(part for part in parts if part).lower()
 
 
 def _card(store: Store, row: Opportunity) -> dict[str, Any]:
@@ -100,26 +109,58 @@ def _record(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
     if record is None:
         raise Mistake("This card is gone.", 404)
     pipeline = store.pipelines[record.pipeline_id]
-    by_key = store.custom_by_key(record)
+    stage = next(stage.name for stage in pipeline.stages if stage.id == record.stage_id)
     return {
         **_card(store, record),
         "pipeline": pipeline.name,
-        "stage": next(stage.name for stage in pipeline.stages if stage.id == record.stage_id),
+        "stage": stage,
         "stages": [stage.name for stage in pipeline.stages],
-        "fields": [
-            {
-                "key": row.key.partition(".")[2],
-                "name": row.name,
-                "type": row.data_type,
-                "long": row.data_type in LONG,
-                "options": list(row.options),
-                "custom": row.custom,
-                "value": by_key.get(row.key.partition(".")[2]),
-            }
-            for row in sorted(store.fields.values(), key=lambda row: row.position)
-            if row.model == "opportunity"
-        ],
+        "fields": _form(store, store.custom_by_key(record)),
     }
+
+
+def _blank(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    """The editor's form for a card that does not exist yet."""
+    pipeline = sandbox.store.pipeline(str(params.get("pipeline")))
+    stages = [stage.name for stage in pipeline.stages]
+    return {
+        "id": "",
+        "name": "",
+        "status": "open",
+        "pipeline": pipeline.name,
+        "stage": stages[0],
+        "stages": stages,
+        "fields": _form(sandbox.store, {}),
+    }
+
+
+def _form(store: Store, by_key: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every custom field of opportunities with its value, in the order of the CRM's own form."""
+    return [
+        {
+            "id": row.id,
+            "key": row.key.partition(".")[2],
+            "name": row.name,
+            "type": row.data_type,
+            "long": row.data_type in LONG,
+            "options": list(row.options),
+            "custom": row.custom,
+            "value": by_key.get(row.key.partition(".")[2]),
+        }
+        for row in sorted(store.fields.values(), key=lambda row: row.position)
+        if row.model == "opportunity"
+    ]
+
+
+def _contacts(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    """The first contacts whose name or e-mail holds `q`, to pick one for a card."""
+    wanted = str(params.get("q") or "").strip().lower()
+    rows = []
+    for row in sandbox.store.contacts():
+        label = f"{row.name} · {row.email}" if row.email else row.name
+        if wanted in label.lower():
+            rows.append({"id": row.id, "label": label, "name": row.name, "email": row.email})
+    return {"contacts": rows[:SUGGESTED_CONTACTS]}
 
 
 def _edit(sandbox: Sandbox, body: Any) -> Any:
@@ -144,6 +185,8 @@ def _create(sandbox: Sandbox, body: Any) -> Any:
     try:
         if kind == "contact":
             return _plain(store.add_contact(added=moment, **given))
+        if store.contact(str(given.get("contact_id"))) is None:
+            raise Mistake("A card needs a contact that exists.")
         return _plain(store.add_opportunity(added=moment, **given))
     except TypeError as error:
         raise Mistake(str(error)) from None
@@ -206,6 +249,8 @@ _PAGES: Mapping[tuple[str, str], Callable[[Sandbox, Any], Any]] = {
     ("GET", "wait"): _wait,
     ("GET", "board"): _board,
     ("GET", "record"): _record,
+    ("GET", "blank"): _blank,
+    ("GET", "contacts"): _contacts,
     ("GET", "requests"): _requests,
     ("GET", "faults"): _faults,
     ("POST", "edit"): _edit,
