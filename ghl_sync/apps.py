@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class GhlSyncConfig(AppConfig):
@@ -6,6 +7,7 @@ class GhlSyncConfig(AppConfig):
     verbose_name = "GoHighLevel"
 
     def ready(self) -> None:
-        from ghl_sync import receivers  # noqa: PLC0415 - models are loaded only now
+        from ghl_sync import receivers, schedules  # noqa: PLC0415 - models are loaded only now
 
         receivers.connect()
+        post_migrate.connect(schedules.install, sender=self, dispatch_uid="ghl_sync_schedules")

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from django.db import transaction
 from django_q.tasks import async_task
 
-from ghl_sync.client.errors import NeedsAttention
+from ghl_sync.client.errors import GHLError, NeedsAttention
 from ghl_sync.conf import config
 from ghl_sync.engine import options, push
+from ghl_sync.engine import pull as pulling
 from ghl_sync.engine.session import CannotRun, Session
 
 logger = logging.getLogger("ghl_sync.tasks")
@@ -25,6 +26,9 @@ SILENT_SECONDS = 30
 # A burst of saves within this time is one write.
 DEBOUNCE_SECONDS = 0.15
 SWEEP_SECONDS = 60
+# While a pull has one of the two workers, the sweep leaves the other one to staff's edits.
+SHORT_SWEEP_SECONDS = 2
+SLICE_SECONDS = 30
 # Payloads stay small; what is left over is found by the sweep.
 MOST_IDS = 100
 
@@ -89,12 +93,35 @@ def _reconcile(session: Session, link_ids: list[int]) -> None:
 
 def sweep() -> None:
     """Everything that is due now, for as long as one task may take; the next sweep goes on."""
-    _run(lambda session: push.run_due(session, seconds=SWEEP_SECONDS))
+    seconds = SHORT_SWEEP_SECONDS if pulling.at_work() else SWEEP_SECONDS
+    _run(lambda session: push.run_due(session, seconds=seconds))
+
+
+def pull_changes() -> None:
+    """What changed in GoHighLevel since the last time; everything where nothing was pulled yet."""
+    _run(lambda session: _pull(session, full=False))
+
+
+def pull_everything() -> None:
+    """Every record, which alone shows what was deleted over there."""
+    _run(lambda session: _pull(session, full=True))
+
+
+def _pull(session: Session, *, full: bool) -> None:
+    """One slice; a pull that needs more goes on in the next task."""
+    report = pulling.pull(session, full=full, seconds=SLICE_SECONDS)
+    if not report.complete:
+        async_task(f"ghl_sync.tasks.{'pull_everything' if full else 'pull_changes'}")
+
+
+def refresh_definitions() -> None:
+    """Pipelines, stages, fields, options and settings as they are in GoHighLevel now."""
+    _run(lambda session: session.refresh_definitions())
 
 
 def _run(work: Callable[[Session], object]) -> None:
     try:
-        session = Session(lane="staff")
+        session = Session(lane="bulk")
         session.check_running()
         with session.stop_on_trouble():
             work(session)
@@ -102,3 +129,5 @@ def _run(work: Callable[[Session], object]) -> None:
         logger.info("%s", error)
     except NeedsAttention as error:
         logger.warning("GoHighLevel is stopped: %s", error.words)
+    except GHLError as error:
+        logger.warning("GoHighLevel could not be read: %s The next run tries again.", error.words)

@@ -54,3 +54,19 @@ def mark_many(model: type[models.Model], object_ids: Iterable[int]) -> int:
     for obj in model._base_manager.filter(pk__in=set(ids) - known):
         state.ensure_link(obj, str(obj))
     return state.record_changes(str(model._meta.model_name), ids, cause="saved", lane=Lane.BULK)
+
+
+def mark_all(kinds: Iterable[str]) -> int:
+    """Have every object of these kinds compared with GoHighLevel, one call each; returns how many.
+
+    Objects that no save has ever reported (loaded past the signals) get their links here.
+    """
+    marked = 0
+    for model in MIRRORED:
+        kind = model.__name__.lower()
+        if kind not in kinds:
+            continue
+        known = Link.objects.filter(kind=kind).values("object_id")
+        mark_many(model, model._base_manager.exclude(pk__in=known).values_list("pk", flat=True))
+        marked += state.look_at_all(kind)
+    return marked

@@ -605,6 +605,11 @@ class _Pull:
         self._merge(kind, record, "", link)  # moved to another pipeline, most likely
 
 
+def at_work() -> bool:
+    """Whether a pull is running this moment, anywhere."""
+    return any(_at_work(row) for row in Run.objects.filter(finished_at__isnull=True))
+
+
 def _at_work(row: Run) -> bool:
     """Whether somebody is pulling right now; a process of this machine that has ended is not."""
     owner = row.cursor

@@ -605,7 +605,7 @@ def run_due(
     *,
     kinds: Collection[str] = KIND_ORDER,
     seconds: float | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> PushReport:
     """Reconcile every record that may be tried now, contacts first; `seconds` bounds the time it takes."""
     report, pace = PushReport(), _Pace(None if seconds is None else time.monotonic() + seconds)
@@ -628,6 +628,33 @@ def run_due(
     report.calls = session.client.calls
     report.seconds = round(time.monotonic() - started, 3)
     return report
+
+
+def preview(session: Session, *, kinds: Collection[str] = KIND_ORDER, everything: bool = False) -> PushReport:
+    """What `run_due` would do by what is known here, without a call and without writing anything.
+
+    `everything` looks at all records instead of those that are due.
+    """
+    report, started = PushReport(), time.monotonic()
+    links = Link.objects.filter(ignored_at__isnull=True, gone_at__isnull=True) if everything else Link.objects.due()
+    for link in links.filter(kind__in=kinds).order_by("pk").iterator(chunk_size=500):
+        report.count(_foreseen(session, link))
+    report.seconds = round(time.monotonic() - started, 3)
+    return report
+
+
+def _foreseen(session: Session, link: Link) -> Result:
+    local = load(link.kind, link.object_id)
+    if local is None:
+        leaves = link.kind != Kind.CONTACT and link.remote_id and link.remote_gone_at is None
+        return Result.DELETED if leaves else Result.UNCHANGED
+    if link.parked_at is not None:
+        return Result.FAILED
+    if not link.remote_id:
+        return Result.CREATED
+    seen = state.read_changes(link)
+    plan = apply.plan_for(session, link, local, apply.base_of(link), None, None, seen)
+    return Result.UPDATED if plan.push else Result.UNCHANGED
 
 
 def _outcome(before: Result | None, now: Result) -> Result:

@@ -235,6 +235,13 @@ def mark_dirty(link_ids: Collection[int]) -> None:
     Link.objects.filter(pk__in=link_ids).update(remote_dirty_at=Now())
 
 
+def look_at_all(kind: str) -> int:
+    """Every living record of a kind is read again, parked ones too; returns how many."""
+    links = Link.objects.filter(kind=kind, deleted_at__isnull=True, ignored_at__isnull=True)
+    unpark(links.filter(parked_at__isnull=False))
+    return links.update(remote_dirty_at=Now())
+
+
 def bury(link: Link) -> None:
     """The object is gone here: the link becomes a tombstone."""
     keep(link, deleted_at=database_now())

@@ -1,0 +1,47 @@
+"""What the sync's commands share: one JSON object on stdout, words for people on stderr, and the exit codes.
+
+0 is all well, 1 a record failed, 2 the command could not run at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from ghl_sync.client.errors import GHLError
+from ghl_sync.engine.session import CannotRun
+
+RECORD_FAILED = 1
+COULD_NOT_RUN = 2
+INTERRUPTED = 130
+
+
+class ReportingCommand(BaseCommand):
+    """A command that reports counts: `--json` for programs, lines on stderr for people."""
+
+    as_json = False
+
+    def say(self, words: str) -> None:
+        """A line for the person at the terminal; stdout stays free for the report."""
+        self.stderr.write(words)
+
+    def report(self, body: Mapping[str, Any]) -> None:
+        if self.as_json:
+            self.stdout.write(json.dumps(body))
+
+    @contextmanager
+    def reporting(self, empty: Mapping[str, Any]) -> Iterator[None]:
+        """Turns what stops the whole command into a sentence and exit code 2; `empty` is the report's shape then."""
+        try:
+            yield
+        except (CannotRun, GHLError) as error:
+            words = error.words if isinstance(error, GHLError) else str(error)
+            self.report({**empty, "ok": False, "error": words})
+            raise CommandError(words, returncode=COULD_NOT_RUN) from None
+        except KeyboardInterrupt:
+            self.say("Stopped. Nothing is lost: the next run goes on from here.")
+            raise SystemExit(INTERRUPTED) from None
