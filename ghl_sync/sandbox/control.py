@@ -78,6 +78,11 @@ def _board(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
     return {
         "version": version,
         "location": store.settings.name,
+        "connect": [
+            f"GHL_API_BASE_URL={sandbox.url}",
+            f"GHL_API_TOKEN={sandbox.token}",
+            f"GHL_LOCATION_ID={store.location_id}",
+        ],
         "pipelines": names,
         "pipeline": name,
         "stages": columns,
