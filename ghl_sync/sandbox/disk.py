@@ -22,15 +22,17 @@ def load(store: Store, path: Path) -> bool:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         return False
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unusable(f"{path} cannot be read ({error}); move it away and start again.") from None
     try:
         store.load(json.loads(text))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unusable(f"{path} is not a state of the sandbox ({error}); move it away and start again.") from None
     return True
 
 
 def save(store: Store, path: Path) -> None:
-    """Write the state so that a reader sees the old or the new one, never half of it."""
+    """Write the state so that a reader sees the old or the new one, never half of it. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".new")
     with open(beside, "w", encoding="utf-8") as file:
@@ -41,10 +43,17 @@ def save(store: Store, path: Path) -> None:
 
 
 class Saver:
-    """Saves in the background, at most once a second, and once more at the end."""
+    """Saves at once, then in the background at most once a second, and once more at the end.
+
+    Raises Unusable when nothing can be written there.
+    """
 
     def __init__(self, store: Store, path: Path) -> None:
         self._store, self._path = store, path
+        try:
+            save(store, path)
+        except OSError as error:
+            raise Unusable(f"{path} cannot be written ({error}); choose another file.") from None
         self._wake = threading.Event()
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sandbox-saver", daemon=True)

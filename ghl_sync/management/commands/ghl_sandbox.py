@@ -1,0 +1,94 @@
+"""Run the sandbox: GoHighLevel's API and boards on this computer, to try the product without an account."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import threading
+from argparse import ArgumentParser
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from ghl_sync.sandbox.disk import Unusable
+from ghl_sync.sandbox.seed import SIZES, fill
+from ghl_sync.sandbox.server import Sandbox
+
+PORT = 8787
+RATE_MAX = 100
+NO_LIMIT = 10**9
+UNUSABLE = 2
+
+
+class Command(BaseCommand):
+    help = (
+        "Run a stand-in for GoHighLevel on this computer until Ctrl-C: its API, and its boards in the browser. "
+        "The records are kept in a file between runs; delete it to begin anew."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--port", type=int, default=PORT, help="port on 127.0.0.1 (%(default)s); 0 takes a free one"
+        )
+        parser.add_argument("--state", type=Path, default=None, help="file of the records (sandbox-state.json)")
+        parser.add_argument(
+            "--seed",
+            choices=(*SIZES, "none"),
+            default="none",
+            help="fill an empty account with invented records: a dozen trips, or as many as a real account has",
+        )
+        limit = parser.add_mutually_exclusive_group()
+        limit.add_argument("--no-limit", action="store_true", help="answer any number of calls")
+        limit.add_argument("--rate-max", type=int, default=RATE_MAX, help="calls answered in 10 seconds (%(default)s)")
+        parser.add_argument("--lag", type=float, default=0.0, help="seconds that the search lags behind (%(default)s)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        state = options["state"] or settings.BASE_DIR / "sandbox-state.json"
+        ends = threading.Event()
+        _on_signals(ends)
+        try:
+            sandbox = self._sandbox(state, options)
+            store = sandbox.store
+            if options["seed"] != "none" and not store.contacts_by_id and not store.opportunities_by_id:
+                fill(store, options["seed"])
+            with sandbox:
+                self.stdout.write(
+                    f"Sandbox ready on {sandbox.url} (token {sandbox.token}, location {store.location_id}, "
+                    f"records in {state}); Ctrl-C stops it."
+                )
+                self.stdout.flush()
+                ends.wait()
+        except Unusable as error:
+            raise CommandError(str(error), returncode=UNUSABLE) from None
+        self.stdout.write("Sandbox stopped, records saved.")
+
+    def _sandbox(self, state: Path, options: dict[str, Any]) -> Sandbox:
+        port = options["port"]
+        try:
+            return Sandbox(
+                port=port,
+                state=state,
+                lag=options["lag"],
+                rate_max=NO_LIMIT if options["no_limit"] else options["rate_max"],
+                daily=NO_LIMIT if options["no_limit"] else 200_000,
+            )
+        except (OSError, OverflowError) as error:
+            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            reason = "is taken" if taken else f"cannot be used ({error})"
+            message = f"Port {port} {reason}; stop what uses it or choose another with --port."
+            raise CommandError(message, returncode=UNUSABLE) from None
+
+
+def _on_signals(ends: threading.Event) -> None:
+    """Ctrl-C and SIGTERM set `ends`; the second one of them ends the process at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        ends.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
