@@ -1,13 +1,17 @@
 # The commands of daily work. They need Python 3.11-3.13, make and nothing else: bin/install makes .venv and fills it.
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint format
+.PHONY: help run test lint format
 .NOTPARALLEL:
 
 PYTHON := .venv/bin/python
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
+
+run: ## start web, queue and, without an account, the sandbox (PORT=8001 takes another port)
+	@bin/install
+	@exec $(PYTHON) manage.py dev --port $(or $(PORT),8000)
 
 test: ## run every test, on SQLite and on PostgreSQL where one answers (ARGS="-k trip" goes to pytest)
 	@bin/install dev

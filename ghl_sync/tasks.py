@@ -87,6 +87,8 @@ def reconcile(link_ids: list[int]) -> None:
 def _reconcile(session: Session, link_ids: list[int]) -> None:
     for link_id in link_ids:
         push.safely(session, link_id)
+    for link_id in sorted(session.woken - set(link_ids)):
+        push.safely(session, link_id)
     if options.serve(session):
         push.run_due(session, seconds=SWEEP_SECONDS)
 

@@ -41,6 +41,7 @@ from trips.models import Contact
 logger = logging.getLogger("ghl_sync.push")
 
 LOOKUPS = 2
+OWNER_SECONDS = 3.0
 KIND_ORDER = (Kind.CONTACT, Kind.TRIP, Kind.PASSENGER)
 PASSES = 4
 
@@ -291,8 +292,18 @@ def _owner_first(session: Session, link: Link) -> None:
     contact = _owner(session, local)
     if contact is not None:
         theirs = state.ensure_link(contact, str(contact))
-        if not theirs.remote_id:
-            reconcile(session, theirs.pk)
+        if not theirs.remote_id and reconcile(session, theirs.pk) == Result.BUSY:
+            _await_owner(theirs.pk)
+
+
+def _await_owner(link_id: int) -> None:
+    """Another worker is making the contact this moment: worth a short wait, since both were saved together."""
+    ends = time.monotonic() + OWNER_SECONDS
+    while time.monotonic() < ends:
+        row = Link.objects.filter(pk=link_id, leased_until__isnull=False, remote_id="")
+        if not row.exists():
+            return  # it is made, or nobody is at it any more
+        time.sleep(0.05)
 
 
 def _owner(session: Session, local: Local) -> Contact | None:
@@ -404,14 +415,15 @@ def _made(
     apply.remember(local, base)
     state.agreed(link, base, seen, **facts)
     if link.kind == Kind.CONTACT:
-        _wake_waiting(link)
+        _wake_waiting(session, link)
     return Result.CREATED
 
 
-def _wake_waiting(link: Link) -> None:
+def _wake_waiting(session: Session, link: Link) -> None:
+    """What waited for this contact may go at once; whoever runs this task takes it along."""
     for kind, field in ((Kind.TRIP, "organiser_id"), (Kind.PASSENGER, "contact_id")):
         ids = MODELS[kind]._base_manager.filter(**{field: link.object_id}).values_list("pk", flat=True)
-        state.wake_dependants(kind, list(ids))
+        session.woken.update(state.wake_dependants(kind, list(ids)))
 
 
 def _adopt_ours(session: Session, link: Link, seen: Seen, error: DuplicateOpportunity) -> Result:
@@ -445,7 +457,7 @@ def _adopt(session: Session, link: Link, seen: Seen, record: Record, *, created:
     state.keep(link, base=base.dump() if base.known else {})
     result = _update(session, link, seen)
     if link.kind == Kind.CONTACT:
-        _wake_waiting(link)
+        _wake_waiting(session, link)
     return Result.CREATED if created else result
 
 

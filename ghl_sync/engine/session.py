@@ -45,6 +45,7 @@ class Session:
         )
         self.client.lane = lane
         self._definitions: Definitions | None = None
+        self.woken: set[int] = set()  # links that waited for something that this session made
 
     @property
     def definitions(self) -> Definitions:

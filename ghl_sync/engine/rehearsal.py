@@ -1,0 +1,59 @@
+"""What the self-test needs of the engine beside an ordinary push: a fresh look, and drop-downs left alone.
+
+On a live account the self-test's trip must not become an option: the list is replaced as a whole and belongs to
+everybody. Holding the leases of the growing drop-downs keeps every process from writing them meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ghl_sync.engine import options, state
+from ghl_sync.engine.session import CannotRun, Session
+from ghl_sync.models import Link, RemoteField, WantedOption
+
+TRIP_NAMES = "opportunity.trip_name"
+HOLD_SECONDS = 600.0
+POLL_SECONDS = 0.5
+
+
+def look_again(link: Link) -> None:
+    """Have the next reconciliation read this record over there, as "Sync now" does."""
+    state.ask_for(link)
+
+
+@contextmanager
+def drop_downs_held(session: Session) -> Iterator[None]:
+    """Within the block no option is added to the drop-downs that hold our names, by any process.
+
+    Raises CannotRun when another process does not let go of one.
+    """
+    held: list[RemoteField] = []
+    growing = RemoteField.objects.filter(
+        location_id=session.config.location_id, key__in=(TRIP_NAMES, options.VENDOR_FIELD)
+    )
+    try:
+        for field_id in growing.values_list("pk", flat=True):
+            held.append(_hold(field_id, session.config.lease))
+        yield
+    finally:
+        for field in held:
+            state.release_field(field)
+
+
+def _hold(field_id: int, patience: float) -> RemoteField:
+    ends = time.monotonic() + patience
+    while True:
+        field = state.claim_field(field_id, HOLD_SECONDS)
+        if field is not None:
+            return field
+        if time.monotonic() > ends:
+            raise CannotRun("Options are being added to a drop-down in GoHighLevel this moment; try again.")
+        time.sleep(POLL_SECONDS)
+
+
+def forget_wish(label: str) -> None:
+    """Nobody wants this option any more: what was named so is gone."""
+    WantedOption.objects.filter(label=label).delete()
