@@ -47,6 +47,15 @@ def checked_params(request: Request, known: Collection[str], required: Collectio
     return request.params
 
 
+def whole(params: Mapping[str, str], name: str, default: int) -> int:
+    """A parameter that must be a whole number. Raises ApiError 422."""
+    text = params.get(name) or str(default)
+    try:
+        return int(text)
+    except ValueError:
+        raise invalid(f"{name} must be a number") from None
+
+
 def custom_values(store: Store, elements: Any, model: str, version: str) -> dict[str, Any]:
     """Field id → written value. An element names its field by `id` or `key`; an unknown field is refused."""
     written: dict[str, Any] = {}

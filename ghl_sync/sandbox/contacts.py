@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ghl_sync.sandbox import values
-from ghl_sync.sandbox.bodies import checked, checked_params, custom_values
+from ghl_sync.sandbox.bodies import checked, checked_params, custom_values, whole
 from ghl_sync.sandbox.store import Contact, Store, e164, now_ms
 from ghl_sync.sandbox.wire import ApiError, Request, bad_request, contact_full, contact_listed, invalid, no_contact
 
@@ -216,12 +216,12 @@ def listed(store: Store, request: Request) -> dict[str, Any]:
     if request.version == "v3":
         raise bad_request("Endpoint GET /contacts/ is not available in API version v3. It was removed in v3.")
     params = checked_params(request, {"locationId", "limit", "startAfter", "startAfterId", "query"}, ("locationId",))
-    limit = int(params.get("limit") or 20)
+    limit = whole(params, "limit", 20)
     if limit > 100:
         raise bad_request("limit must not be greater than 100")
     rows = store.contacts()
     if params.get("startAfterId") and params.get("startAfter"):
-        after = (int(params["startAfter"]), params["startAfterId"])
+        after = (whole(params, "startAfter", 0), params["startAfterId"])
         rows = [row for row in rows if (row.added, row.id) > after]
     page = rows[:limit]
     last = page[-1] if page else None

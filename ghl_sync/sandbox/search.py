@@ -8,9 +8,10 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import ge, gt, le, lt
 from typing import Any
 
-from ghl_sync.sandbox.bodies import checked, checked_params
+from ghl_sync.sandbox.bodies import checked, checked_params, whole
 from ghl_sync.sandbox.index import Key, sort_key
 from ghl_sync.sandbox.store import Contact, Entry, Opportunity, Store
 from ghl_sync.sandbox.wire import Request, bad_request, contact_row, invalid, opportunity_row
@@ -20,6 +21,7 @@ Test = Callable[[Any], bool]
 LARGEST_LISTED_PAGE = 100
 DEEPEST = 10_000
 LONGEST_QUERY = 75
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {"gte": ge, "gt": gt, "lte": le, "lt": lt}
 OPERATORS = {"eq", "not_eq", "contains", "not_contains", "exists", "not_exists", "range"}
 
 _OPPORTUNITY_FIELDS: Mapping[str, str] = {
@@ -117,7 +119,7 @@ def opportunities_by_query(store: Store, request: Request) -> dict[str, Any]:
     known = {*names.values(), "status", "q", "id", "order", "date", "endDate", "limit", "page", "startAfter"}
     known |= {"startAfterId", "getTasks", "getNotes", "getCalendarEvents", "campaignId", "country"}
     params = checked_params(request, known, (names["location"],))
-    limit = int(params.get("limit") or 20)
+    limit, number = whole(params, "limit", 20), max(whole(params, "page", 1), 1)
     if limit > LARGEST_LISTED_PAGE:
         raise bad_request(f"limit must not be greater than {LARGEST_LISTED_PAGE}")
     tests: list[Test] = [
@@ -136,12 +138,12 @@ def opportunities_by_query(store: Store, request: Request) -> dict[str, Any]:
         order = store.index.order("opportunity", "added")
         keys = order if params.get("order") == "added_asc" else order[::-1]
         visible = store.index.rows["opportunity"]
-        found = [row for key in keys if all(test(row := visible[key[2]]) for test in tests)]
+        found = [visible[key[2]] for key in keys if all(test(visible[key[2]]) for test in tests)]
         if params.get("startAfter") and params.get("startAfterId"):
             ids = [row.id for row in found]
             start = ids.index(params["startAfterId"]) + 1 if params["startAfterId"] in ids else len(ids)
         else:
-            start = (max(int(params.get("page") or 1), 1) - 1) * limit
+            start = (number - 1) * limit
         page = found[start : start + limit]
         last = page[-1] if page else None
         shaped = [
@@ -151,8 +153,8 @@ def opportunities_by_query(store: Store, request: Request) -> dict[str, Any]:
         "total": len(found),
         "startAfter": last.added if last else None,
         "startAfterId": last.id if last else None,
-        "currentPage": int(params.get("page") or 1),
-        "nextPage": int(params.get("page") or 1) + 1 if start + limit < len(found) else None,
+        "currentPage": number,
+        "nextPage": number + 1 if start + limit < len(found) else None,
         "prevPage": None,
     }
     return {"opportunities": shaped, "meta": meta}
@@ -215,17 +217,26 @@ def _candidates(store: Store, kind: str, body: Mapping[str, Any], attribute: str
 def _start(body: Mapping[str, Any], keys: list[Key], descending: bool, limit: int) -> int:
     cursor = body.get("searchAfter")
     if cursor is not None:
-        if len(cursor) != 2:
-            raise invalid("searchAfter must contain 2 elements")
         bare = [key[:2] for key in keys]
+        wanted = _cursor(cursor, bare)
         # Rows that share the cursor are skipped with it, as over there (API notes §5.2).
-        if descending:
-            return len(keys) - bisect_left(bare, tuple(cursor))
-        return bisect_right(bare, tuple(cursor))
+        return len(keys) - bisect_left(bare, wanted) if descending else bisect_right(bare, wanted)
     page = max(int(body.get("page") or 1), 1)
     if page * limit > DEEPEST:
         raise bad_request(f"page * limit must not be greater than {DEEPEST}")
     return (page - 1) * limit
+
+
+def _cursor(sent: list[Any], keys: Sequence[tuple[Any, str]]) -> tuple[Any, str]:
+    """A cursor as the rows have it; the number of its first part may come back as a text."""
+    if len(sent) != 2:
+        raise invalid("searchAfter must contain 2 elements")
+    first, second = sent
+    numbers = not keys or not isinstance(keys[0][0], str)
+    try:
+        return (float(first) if numbers else str(first)), str(second)
+    except (TypeError, ValueError):
+        raise invalid("searchAfter is not a cursor of this search") from None
 
 
 def _order(sort: Any, orders: Mapping[str, str]) -> tuple[str, bool]:
@@ -297,20 +308,16 @@ def _words(value: Any) -> str:
 
 
 def _range(read: Callable[[Any], Any], value: Any, *, times: bool) -> Test:
-    if not isinstance(value, dict) or not value or set(value) - {"gte", "lte", "gt", "lt"}:
+    if not isinstance(value, dict) or not value or set(value) - set(_COMPARE):
         raise invalid("filters.value must be an object of gte, lte, gt, lt")
     limits = {key: _moment(bound) if times else bound for key, bound in value.items()}
 
     def within(row: Any) -> bool:
         found = read(row)
-        if found is None:
-            return False
-        return (
-            ("gte" not in limits or found >= limits["gte"])
-            and ("gt" not in limits or found > limits["gt"])
-            and ("lte" not in limits or found <= limits["lte"])
-            and ("lt" not in limits or found < limits["lt"])
-        )
+        try:
+            return all(_COMPARE[key](found, bound) for key, bound in limits.items())
+        except TypeError:
+            return False  # nothing there, or something of another type
 
     return within
 
