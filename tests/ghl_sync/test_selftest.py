@@ -1,0 +1,253 @@
+"""The self-test against the sandbox: it passes, it finds what is broken, and it always takes its records away."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from ghl_sync import selftest
+from ghl_sync.conf import Config
+from ghl_sync.engine import options, rehearsal
+from ghl_sync.engine.session import CannotRun, Session
+from ghl_sync.models import Change, Link, RemoteField, WantedOption
+from ghl_sync.sandbox.server import Sandbox
+from tests.factories import PassengerFactory, TripFactory
+from trips.models import Contact, Passenger, Trip
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STEPS = ["account", "create", "option", "update", "clear", "enrol", "edit there", "delete", "clean up"]
+
+
+def run(*words: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code, the JSON report and what people read."""
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    try:
+        call_command("ghl_selftest", "--json", *words, stdout=out, stderr=err)
+    except CommandError as error:
+        code = error.returncode
+        err.write(str(error))
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    return code, json.loads(out.getvalue() or "{}"), err.getvalue()
+
+
+def failed(report: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(step["name"], step["text"]) for step in report["steps"] if not step["ok"]]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftest, "PATIENCE_SECONDS", 3.0)
+    monkeypatch.setattr(selftest, "POLL_SECONDS", 0.05)
+
+
+@pytest.fixture
+def live(connected: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The sandbox, taken for an account that is not on this machine."""
+    monkeypatch.setattr(Config, "loopback", property(lambda self: False))
+    return connected
+
+
+def nothing_is_left(sandbox: Sandbox) -> None:
+    assert sandbox.opportunities() == []
+    assert sandbox.store.contacts() == []
+    assert not Trip.objects.exists()
+    assert not Passenger.objects.exists()
+    assert not Contact.objects.exists()
+    assert not Link.objects.due().exists()
+    assert not WantedOption.objects.exists()
+    assert not Change.objects.exists()
+
+
+def test_it_passes_and_leaves_only_an_option(connected: Sandbox) -> None:
+    code, report, _words = run()
+
+    assert (code, report["ok"], failed(report)) == (0, True, [])
+    assert [step["name"] for step in report["steps"]] == STEPS
+    assert len(report["left"]) == 1
+    assert report["left"][0].startswith("The option 'TripBuilder self-test 20")
+    nothing_is_left(connected)
+
+
+def test_people_read_a_line_for_each_step(connected: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("ghl_selftest")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "ok       Account: Sandbox Travel answers."
+    assert lines[-1] == "All well."
+    assert len(lines) == len(STEPS) + 2
+
+
+def test_it_touches_no_other_record(connected: Sandbox) -> None:
+    kept = connected.store.add_contact(email="ines@example.com", first_name="Ines")
+    card = connected.store.add_opportunity(pipeline="TripBooking", name="Fjords", contact_id=kept.id)
+    trip = TripFactory(name="Andes")
+    PassengerFactory(trip=trip)
+
+    run()
+
+    assert connected.opportunities() == [card]
+    assert connected.store.contacts() == [kept]
+    assert list(Trip.objects.values_list("name", flat=True)) == ["Andes"]
+    assert Passenger.objects.count() == 1
+
+
+def test_on_a_live_account_it_wants_a_yes(live: Sandbox) -> None:
+    code, _report, words = run()
+
+    assert code == 2
+    assert "Run it with --yes to agree." in words
+    assert live.writes() == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [("no", 2), ("yes", 0)])
+def test_on_a_live_account_it_asks_a_person(
+    live: Sandbox, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda prompt: answer)
+
+    assert run()[0] == code
+
+
+def test_on_a_live_account_no_list_of_options_is_written(live: Sandbox) -> None:
+    code, report, _words = run("--yes")
+
+    assert (code, failed(report)) == (0, [])
+    assert [one for one in live.writes() if "customFields" in one.path] == []
+    assert live.store.field("trip_name").options == ()
+    (left,) = report["left"]
+    assert left.startswith("GoHighLevel's conversation with the invented contact tripbuilder-selftest-")
+    nothing_is_left(live)
+    assert not RemoteField.objects.filter(leased_until__isnull=False).exists()
+
+
+def test_no_other_process_adds_the_option_meanwhile(session: Session, connected: Sandbox) -> None:
+    trip = TripFactory(name="Fjords")
+    field = RemoteField.objects.get(key=rehearsal.TRIP_NAMES)
+
+    with rehearsal.drop_downs_held(session):
+        options.want(session, field.remote_id, trip.name, "trip", trip.pk)
+        assert options.serve(session) == 0
+
+    assert options.serve(session) == 1
+    assert connected.store.field("trip_name").options == ("Fjords",)
+
+
+def test_a_drop_down_that_nobody_lets_go_of_stops_the_test(
+    session: Session, live: Sandbox, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(Config, "lease", property(lambda self: 0.05))
+
+    with (
+        rehearsal.drop_downs_held(session),
+        pytest.raises(CannotRun, match="Options are being added"),
+        rehearsal.drop_downs_held(session),
+    ):
+        pass
+
+
+def test_without_a_token_it_could_not_run(db: None) -> None:
+    code, report, words = run()
+
+    assert code == 2
+    assert report == {"ok": False, "steps": [], "left": [], "error": words}
+
+
+def test_a_wrong_token_could_not_run(connected: Sandbox, settings: Any) -> None:
+    settings.GHL_API_TOKEN = "pit-very-secret"
+
+    code, report, words = run()
+
+    assert code == 2
+    assert words.startswith("GoHighLevel refuses the token or the location")
+    assert "pit-very-secret" not in json.dumps(report) + words
+
+
+def test_an_unreachable_account_could_not_run(connected: Sandbox, settings: Any) -> None:
+    settings.GHL_API_BASE_URL = "http://127.0.0.1:9"
+
+    assert run()[0] == 2
+
+
+def test_a_missing_stage_fails_the_first_step_and_cleans_up(connected: Sandbox) -> None:
+    connected.store.rename_stage("TripBooking", "FormSubmit", "Form")
+
+    code, report, _words = run()
+
+    assert code == 1
+    assert [name for name, _text in failed(report)] == ["create"]
+    assert failed(report)[0][1].startswith("GoHighLevel's pipeline TripBooking has no stage")
+    nothing_is_left(connected)
+
+
+def test_a_value_that_is_not_kept_is_named(connected: Sandbox) -> None:
+    connected.store.clearing = {"*": "ignored"}
+
+    code, report, _words = run()
+
+    assert code == 1
+    assert failed(report) == [
+        ("clear", "GoHighLevel holds other values of the trip for: internal_notes, deposit_due, price_per_person.")
+    ]
+    nothing_is_left(connected)
+
+
+def test_an_edit_that_never_arrives_here_fails(connected: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "look_again", lambda link: None)
+
+    code, report, _words = run()
+
+    assert code == 1
+    assert failed(report) == [("edit there", "An edit made in GoHighLevel did not arrive here.")]
+    nothing_is_left(connected)
+
+
+def test_a_refused_scope_fails_the_step_that_needs_it(connected: Sandbox) -> None:
+    connected.scopes.discard("opportunities.write")
+
+    code, report, _words = run()
+
+    assert code == 1
+    assert [name for name, _text in failed(report)] == ["create"]
+    assert "opportunities.write" in failed(report)[0][1]
+    nothing_is_left(connected)
+
+
+def test_what_cannot_be_deleted_is_listed(connected: Sandbox) -> None:
+    connected.faults.add("status", method="DELETE", path="/opportunities/.*", status=422, times=99)
+
+    code, report, _words = run()
+
+    assert code == 1
+    assert [name for name, _text in failed(report)] == ["delete", "clean up"]
+    kinds = [words.split(" ")[1] for words in report["left"]]
+    assert kinds == ["option", "passenger", "trip", "contact"]
+    assert connected.opportunities("Passenger")[0].id in report["left"][1]
+
+
+def test_a_lost_answer_is_waited_for(connected: Sandbox, settings: Any) -> None:
+    settings.GHL_SETTLE_SECONDS = 10.0
+    connected.faults.add("lost", method="POST", path="/opportunities/")
+
+    code, report, _words = run()
+
+    assert (code, failed(report)) == (0, [])
+    nothing_is_left(connected)
+
+
+def test_an_interruption_cleans_up_too(connected: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(test: selftest.SelfTest) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(selftest.SelfTest, "_enrol", interrupted)
+
+    assert run()[0] == 130
+    nothing_is_left(connected)
