@@ -139,7 +139,12 @@ def get(store: Store, request: Request) -> dict[str, Any]:
 def update(store: Store, request: Request) -> dict[str, Any]:
     record = _living(store, request)
     body = checked(request, _UPDATE)
-    return {"succeded": True, "succeeded": True, "contact": contact_full(store, _update(store, record, body))}
+    return _done(request) | {"contact": contact_full(store, _update(store, record, body))}
+
+
+def _done(request: Request) -> dict[str, Any]:
+    """Both spellings on the wire, in v3 only the right one (API notes §2)."""
+    return {"succeeded": True} | ({} if request.version == "v3" else {"succeded": True})
 
 
 def _update(store: Store, record: Contact, body: Mapping[str, Any]) -> Contact:
@@ -164,7 +169,7 @@ def upsert(store: Store, request: Request) -> dict[str, Any]:
     record = _match(store, body)
     if record is None:
         made = _create(store, body)
-        return {"new": True, "contact": contact_full(store, made), "succeded": True, "succeeded": True}
+        return {"new": True, "contact": contact_full(store, made)} | _done(request)
     for name in ("email", "phone"):
         owner = store.matching(**{name: _changes(store, {name: body[name]})[name]}) if body.get(name) else None
         if owner is not None and owner.id != record.id:
@@ -172,7 +177,7 @@ def upsert(store: Store, request: Request) -> dict[str, Any]:
     for key in ("locationId", "gender", "companyName"):
         body.pop(key, None)
     after = _update(store, record, body)
-    return {"new": False, "contact": contact_full(store, after), "succeded": True, "succeeded": True}
+    return {"new": False, "contact": contact_full(store, after)} | _done(request)
 
 
 def _match(store: Store, body: Mapping[str, Any]) -> Contact | None:
@@ -208,7 +213,7 @@ def _retag(store: Store, record: Contact, tags: tuple[str, ...]) -> None:
 
 def delete(store: Store, request: Request) -> dict[str, Any]:
     store.delete(_living(store, request).id)
-    return {"succeded": True, "succeeded": True}
+    return _done(request)
 
 
 def listed(store: Store, request: Request) -> dict[str, Any]:

@@ -175,6 +175,8 @@ def _edit(sandbox: Sandbox, body: Any) -> Any:
     if record is None or record.deleted:
         raise Mistake("This card is gone.", 404)
     known = {row.name for row in fields(record)} | {"stage", "pipeline"}
+    if not isinstance(body.get("fields", {}), dict):
+        raise Mistake("fields must be an object.")
     unknown = sorted(set(native) - known)
     if unknown:
         raise Mistake(f"The sandbox cannot edit {', '.join(unknown)}.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from pathlib import Path
 
 from ghl_sync.sandbox.store import Store
 
+logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0
 
 
@@ -65,11 +67,17 @@ class Saver:
             self._wake.wait()
             self._wake.clear()
             if not self._ends.is_set():
-                save(self._store, self._path)
+                self._save()
                 self._ends.wait(PAUSE_SECONDS)
+
+    def _save(self) -> None:
+        try:
+            save(self._store, self._path)
+        except OSError as error:  # the disk may have room again at the next change
+            logger.error("The sandbox could not save its records in %s: %s", self._path, error)
 
     def stop(self) -> None:
         self._ends.set()
         self._wake.set()
         self._thread.join()
-        save(self._store, self._path)
+        self._save()

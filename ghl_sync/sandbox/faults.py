@@ -37,6 +37,11 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no fault {self.kind!r}; there are {', '.join(KINDS)}")
+        for pattern in (self.method, self.path):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is not a regular expression ({error})") from None
 
     def strikes(self, method: str, path: str) -> bool:
         return (
@@ -55,7 +60,7 @@ class Faults:
         self.struck: list[tuple[str, str, str]] = []
 
     def add(self, kind: str, **where: Any) -> Fault:
-        """Queue a fault; `where` as in `Fault`. Raises ValueError for an unknown kind."""
+        """Queue a fault; `where` as in `Fault`. Raises ValueError for what is no fault."""
         fault = Fault(kind, **where)
         with self._lock:
             self._waiting.append(fault)

@@ -157,7 +157,7 @@ def set_status(store: Store, request: Request) -> dict[str, Any]:
         raise invalid("status must be one of the following values: open, won, lost, abandoned")
     changes = {"status": body["status"], "lost_reason_id": body.get("lostReasonId", record.lost_reason_id)}
     _change(store, record, changes, dict(record.custom))
-    return {"success": True} | ({"succeded": True} if request.version == "v3" else {})
+    return _done(request)
 
 
 def upsert(store: Store, request: Request) -> dict[str, Any]:
@@ -177,6 +177,11 @@ def upsert(store: Store, request: Request) -> dict[str, Any]:
 
 
 def delete(store: Store, request: Request) -> dict[str, Any]:
-    """Soft, and `success` on the wire where the specification says `succeded` (API notes §5.9)."""
+    """Soft: `Store.restore` brings it back."""
     store.delete(_living(store, request).id)
-    return {"success": True}
+    return _done(request)
+
+
+def _done(request: Request) -> dict[str, Any]:
+    """`success` on the wire where the specification says `succeded`; v3 has both (API notes §2, §5.9)."""
+    return {"success": True} | ({"succeded": True} if request.version == "v3" else {})

@@ -260,6 +260,8 @@ class Sandbox:
     def _own_page(
         self, method: str, path: str, params: Mapping[str, str], headers: Mapping[str, str], raw: bytes
     ) -> Reply:
+        if not _is_local(headers.get("host", "")):
+            return _json(403, {"message": "Open the sandbox by its own address."}, {})  # a renamed one is an attack
         if method == "POST" and not headers.get("content-type", "").startswith("application/json"):
             return _json(415, {"message": "Send application/json."}, {})  # a form on some web page must not reach us
         try:
@@ -269,6 +271,10 @@ class Sandbox:
         except ValueError as error:
             return _json(400, {"message": str(error)}, {})
         return Reply(200, content, kind, {"Cache-Control": "no-store"})
+
+
+def _is_local(host: str) -> bool:
+    return (urlsplit(f"//{host}").hostname or "") in {"127.0.0.1", "localhost", "::1"}
 
 
 def _json(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Reply:

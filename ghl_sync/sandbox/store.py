@@ -551,10 +551,11 @@ class Store:
     def _opportunity_changes(self, record: Opportunity, native: dict[str, Any]) -> dict[str, Any]:
         changes = dict(native)
         if "pipeline" in changes:
-            changes["pipeline_id"] = self.pipeline(changes.pop("pipeline")).id
+            line = self.pipeline(changes.pop("pipeline"))
+            changes |= {"pipeline_id": line.id, "stage": changes.get("stage", line.stages[0].id)}
         if "stage" in changes:
-            line = changes.get("pipeline_id", record.pipeline_id)
-            changes["stage_id"] = self.stage(line, changes.pop("stage")).id
+            place = changes.get("pipeline_id", record.pipeline_id)
+            changes["stage_id"] = self.stage(place, changes.pop("stage")).id
         if changes.get("stage_id", record.stage_id) != record.stage_id:
             changes["stage_changed"] = now_ms()
         if changes.get("status", record.status) != record.status:
