@@ -9,14 +9,18 @@ import pytest
 
 from ghl_sync.engine.session import Session
 from ghl_sync.sandbox.server import Sandbox
+from tests import openapi
 
 NO_LIMIT = 100_000
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """An empty account with every field of ours, on a free port, without a rate limit."""
-    with Sandbox(rate_max=NO_LIMIT) as running:
+    """An empty account with every field of ours, on a free port, without a rate limit.
+
+    What our client asks of it must be what GoHighLevel's official files allow (`tests.openapi`).
+    """
+    with Sandbox(rate_max=NO_LIMIT) as running, openapi.watched(running):
         yield running
 
 
