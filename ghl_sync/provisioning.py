@@ -15,6 +15,7 @@ from ghl_sync.client.errors import MissingScope, NeedsAttention, Refused, TryLat
 from ghl_sync.client.types import FieldDef, LocationInfo, PipelineDef
 from ghl_sync.conf import Config
 from ghl_sync.engine import options
+from ghl_sync.engine.rehearsal import TRIP_NAMES
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.mapping import kinds
 from ghl_sync.mapping.converters import Choice, YesNo, option_label
@@ -27,7 +28,6 @@ from trips.text import fold_name
 APPLY = "Run `manage.py ghl_setup --apply`."
 # An id in the form of theirs that no record has: a write to it is judged for its scope and then finds nothing.
 NOBODY = "TripBuilderProbe0000"
-TRIP_NAMES = "opportunity.trip_name"
 STAGES: Mapping[str, Mapping[str, str]] = {"trip": TRIP_STAGES, "passenger": PASSENGER_STAGES}
 SHOWN = 5
 

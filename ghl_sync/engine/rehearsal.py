@@ -12,9 +12,10 @@ from contextlib import contextmanager
 
 from ghl_sync.engine import options, state
 from ghl_sync.engine.session import CannotRun, Session
+from ghl_sync.mapping.table import TRIP
 from ghl_sync.models import Link, RemoteField, WantedOption
 
-TRIP_NAMES = "opportunity.trip_name"
+TRIP_NAMES = TRIP.by_name["trip_name"].remote
 HOLD_SECONDS = 600.0
 POLL_SECONDS = 0.5
 
