@@ -214,6 +214,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "GLOBAL_CALLBACK": "ghl_sync.admin.account.page_context",
     "COLORS": {
         "primary": {
             "50": "#effaf8",
@@ -233,18 +234,45 @@ UNFOLD: dict[str, Any] = {
 }
 
 
-def _page(title: str, icon: str, url_name: str) -> dict[str, object]:
-    return {"title": title, "icon": icon, "link": reverse_lazy(url_name)}
+def _page(title: str, icon: str, url_name: str, *models: str) -> dict[str, object]:
+    """An entry for whoever may view or change one of these models ("trips.trip")."""
+    names = [model.split(".") for model in models]
+    wanted = [f"{app}.{verb}_{name}" for app, name in names for verb in ("view", "change")]
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(url_name),
+        "permission": lambda request: any(request.user.has_perm(name) for name in wanted),
+    }
 
 
 UNFOLD["SIDEBAR"]["navigation"] = [
     {
         "title": "Work",
         "items": [
-            _page("Trips", "luggage", "admin:trips_trip_changelist"),
-            _page("Passengers", "airline_seat_recline_normal", "admin:trips_passenger_changelist"),
-            _page("Contacts", "contacts", "admin:trips_contact_changelist"),
-            _page("Vendors", "storefront", "admin:trips_vendor_changelist"),
+            _page("Trips", "luggage", "admin:trips_trip_changelist", "trips.trip"),
+            _page("Passengers", "airline_seat_recline_normal", "admin:trips_passenger_changelist", "trips.passenger"),
+            _page("Contacts", "contacts", "admin:trips_contact_changelist", "trips.contact"),
+            _page("Vendors", "storefront", "admin:trips_vendor_changelist", "trips.vendor"),
+            _page("Payments", "payments", "admin:trips_payment_changelist", "trips.payment"),
+            _page("Documents", "description", "admin:trips_document_changelist", "trips.document"),
+        ],
+    },
+    {
+        "title": "GoHighLevel",
+        "items": [
+            _page("Problems", "report", "admin:ghl_sync_issue_changelist", "ghl_sync.issue"),
+            _page("Conflicts", "call_split", "admin:ghl_sync_conflict_changelist", "ghl_sync.conflict"),
+            _page("Not linked to a trip", "link_off", "admin:trips_passenger_unlinked", "trips.passenger"),
+            _page("Synced records", "sync", "admin:ghl_sync_link_changelist", "ghl_sync.link"),
+            _page("Pulls", "cloud_download", "admin:ghl_sync_run_changelist", "ghl_sync.run"),
+        ],
+    },
+    {
+        "title": "Administration",
+        "items": [
+            _page("Users", "group", "admin:auth_user_changelist", "auth.user"),
+            _page("Groups", "shield_person", "admin:auth_group_changelist", "auth.group"),
         ],
     },
 ]

@@ -1,0 +1,104 @@
+"""What every page says of the account: not connected, stopped, sensitive data still to be confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from ghl_sync import tasks
+from ghl_sync.conf import NOT_CONFIGURED, config
+from ghl_sync.engine import resolve
+from ghl_sync.models import Location
+from ghl_sync.status import account_row, paused
+
+_CACHED = "_ghl_account"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account as of this request. `paused` is the reason, empty while traffic runs."""
+
+    configured: bool
+    paused: str
+    location: Location | None
+
+    @property
+    def hindrance(self) -> str:
+        """Why nothing is sent at the moment, in one sentence; empty when all is well."""
+        if not self.configured:
+            return NOT_CONFIGURED
+        return f"GoHighLevel is stopped: {self.paused}" if self.paused else ""
+
+    @property
+    def sensitive_is_open(self) -> bool:
+        """Whether an administrator has yet to say if passports and health records are written."""
+        asks = self.configured and config().mirror_sensitive == "ask"
+        return asks and (self.location is None or self.location.sensitive_confirmed_at is None)
+
+
+def account_of(request: HttpRequest) -> Account:
+    """Read once per request."""
+    found: Account | None = getattr(request, _CACHED, None)
+    if found is None:
+        location = account_row()
+        found = Account(config().configured, paused(location) or "", location)
+        setattr(request, _CACHED, found)
+    return found
+
+
+def page_context(request: HttpRequest) -> dict[str, Any]:
+    """For every page of the admin (`UNFOLD["GLOBAL_CALLBACK"]`): the banner's reason, for staff only."""
+    user = getattr(request, "user", None)
+    if user is None or not (user.is_active and user.is_staff):
+        return {}
+    return {"ghl_paused": account_of(request).paused}
+
+
+def saved_sentence(account: Account) -> tuple[int, str]:
+    """Level and text of what to say after a save."""
+    if not account.configured:
+        return messages.INFO, f"Saved here. {account.hindrance}"
+    if account.paused:
+        return messages.WARNING, f"Saved here; it follows when traffic runs again. {account.hindrance}"
+    return messages.INFO, "Saved. GoHighLevel follows in a moment."
+
+
+def list_context(request: HttpRequest) -> dict[str, Any]:
+    """For the pages of the sync: the note on the account, and for superusers what is still to be confirmed."""
+    account = account_of(request)
+    user: Any = request.user
+    return {
+        "ghl_note": "" if account.configured else NOT_CONFIGURED,
+        "ghl_confirm": account.sensitive_is_open and user.is_superuser,
+        "ghl_account": account,
+    }
+
+
+@require_POST
+def confirm_sensitive(request: HttpRequest) -> HttpResponse:
+    """The administrator's yes: passports and health records are written from now on."""
+    user: Any = request.user
+    if not user.is_superuser:
+        raise PermissionDenied
+    account = account_of(request)
+    back = HttpResponseRedirect(reverse("admin:ghl_sync_link_changelist"))
+    if not account.sensitive_is_open:
+        messages.info(request, "There is nothing to confirm: it is decided already.")
+    elif account.location is None:
+        messages.warning(request, "GoHighLevel was not read yet. Run `manage.py ghl_setup`, then confirm.")
+    else:
+        with transaction.atomic():
+            count = resolve.confirm_sensitive(account.location, user)
+            tasks.sweep_after_commit()
+        messages.success(
+            request,
+            f"Confirmed. Passports and health records are written as well; {count} passengers are compared once more.",
+        )
+    return back

@@ -1,0 +1,105 @@
+"""What a record's own page tells of its other half: the badge, what to do, what happened last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from ghl_sync.admin.account import account_of
+from ghl_sync.admin.badges import Badge, ago, badge_of, link_of
+from ghl_sync.admin.fields import is_sensitive, label_of, labels
+from ghl_sync.models import Conflict, Issue, Link, Write
+
+MOST_EVENTS = 5
+MOST_QUESTIONS = 10
+WITHHELD = "The answer is not shown: this call carried sensitive values."
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One call: what it was for, which fields it carried, how it ended and what GoHighLevel said."""
+
+    action: str
+    fields: str
+    outcome: str
+    when: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open issue or conflict; `url` is empty for whoever may not open it."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    badge: Badge
+    remote_url: str
+    events: list[Event]
+    questions: list[Question]
+    refresh_url: str
+    sync_url: str
+
+    def parts(self) -> dict[str, SafeString]:
+        """The pieces that change while the page is open, by the name under which the page holds them."""
+        return {
+            "badge": self.badge.html(),
+            "open": _part("open", self),
+            "events": _part("events", self),
+        }
+
+
+def _part(name: str, panel: Panel) -> SafeString:
+    return render_to_string(f"admin/ghl_sync/part_{name}.html", {"panel": panel})
+
+
+def panel_for(request: HttpRequest, obj: Any, *, may_sync: bool) -> Panel:
+    """Everything the panel shows; sensitive values are nowhere in it."""
+    link = link_of(obj)
+    name = f"admin:{obj._meta.app_label}_{obj._meta.model_name}"
+    return Panel(
+        badge=badge_of(link, account_of(request)),
+        remote_url=link.remote_url if link else "",
+        events=events_of(link) if link else [],
+        questions=_questions(request.user, link) if link else [],
+        refresh_url=reverse(f"{name}_sync", args=[obj.pk]),
+        sync_url=reverse(f"{name}_sync_now", args=[obj.pk]) if may_sync else "",
+    )
+
+
+def events_of(link: Link, most: int = MOST_EVENTS) -> list[Event]:
+    return [_event(link.kind, write) for write in Write.objects.filter(link=link).order_by("-sent_at", "-pk")[:most]]
+
+
+def _event(kind: str, write: Write) -> Event:
+    secret = any(is_sensitive(kind, name) for name in write.values)
+    return Event(
+        action=write.get_action_display(),
+        fields=labels(kind, write.values),
+        outcome=write.get_outcome_display(),
+        when=ago(write.sent_at),
+        message=WITHHELD if secret and write.message else write.message,
+    )
+
+
+def _questions(user: Any, link: Link) -> list[Question]:
+    issues = Issue.objects.filter(link=link, closed_at__isnull=True).defer("raw").order_by("-opened_at")
+    conflicts = Conflict.objects.filter(link=link, resolved_at__isnull=True).only("pk", "field").order_by("field")
+    found = [
+        Question(f"Both sides changed {label_of(link.kind, conflict.field)}.", _url(user, conflict))
+        for conflict in conflicts[:MOST_QUESTIONS]
+    ]
+    return found + [Question(issue.message, _url(user, issue)) for issue in issues[:MOST_QUESTIONS]]
+
+
+def _url(user: Any, row: Issue | Conflict) -> str:
+    name = row._meta.model_name
+    return reverse(f"admin:ghl_sync_{name}_change", args=[row.pk]) if user.has_perm(f"ghl_sync.view_{name}") else ""

@@ -1,0 +1,44 @@
+// Keeps what a page says of the sync current: every 2 s while something is under way, every 15 s at rest, never
+// while the page is hidden. Only a part whose text differs is replaced, so that screen readers hear changes alone.
+(() => {
+  const MOVING = 2000;
+  const RESTING = 15000;
+
+  function watch(source) {
+    const shown = new Map();
+    let timer;
+
+    function show(parts) {
+      for (const [name, html] of Object.entries(parts)) {
+        if (shown.get(name) === html) continue;
+        shown.set(name, html);
+        for (const part of document.querySelectorAll(`[data-sync-part="${name}"]`)) part.innerHTML = html;
+      }
+    }
+
+    function later(wait) {
+      clearTimeout(timer);
+      timer = setTimeout(look, wait);
+    }
+
+    async function look() {
+      if (document.hidden) return; // coming back into view looks at once
+      let wait = RESTING;
+      try {
+        const answer = await fetch(source.dataset.syncUrl, { redirect: "manual" });
+        if (!answer.ok) return; // logged out, not allowed any more, or deleted
+        const state = await answer.json();
+        show(state.parts);
+        wait = state.resting ? RESTING : MOVING;
+      } catch {
+        // the network is away; try again at the slow pace
+      }
+      later(wait);
+    }
+
+    document.addEventListener("visibilitychange", () => document.hidden || later(0));
+    later(source.dataset.syncResting === "yes" ? RESTING : MOVING);
+  }
+
+  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-sync-url]").forEach(watch));
+})();
