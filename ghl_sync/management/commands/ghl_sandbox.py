@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 import signal
 import threading
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -43,8 +44,12 @@ class Command(BaseCommand):
         )
         limit = parser.add_mutually_exclusive_group()
         limit.add_argument("--no-limit", action="store_true", help="answer any number of calls")
-        limit.add_argument("--rate-max", type=int, default=RATE_MAX, help="calls answered in 10 seconds (%(default)s)")
-        parser.add_argument("--lag", type=float, default=0.0, help="seconds that the search lags behind (%(default)s)")
+        limit.add_argument(
+            "--rate-max", type=_calls, default=RATE_MAX, help="calls answered in 10 seconds (%(default)s)"
+        )
+        parser.add_argument(
+            "--lag", type=_seconds, default=0.0, help="seconds that the search lags behind (%(default)s)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         state = options["state"] or settings.BASE_DIR / "sandbox-state.json"
@@ -81,6 +86,18 @@ class Command(BaseCommand):
             reason = "is taken" if taken else f"cannot be used ({error})"
             message = f"Port {port} {reason}; stop what uses it or choose another with --port."
             raise CommandError(message, returncode=UNUSABLE) from None
+
+
+def _calls(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text} is not a number of calls")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise ArgumentTypeError(f"{text} is not a number of seconds")
+    return float(text)
 
 
 def _on_signals(ends: threading.Event) -> None:
