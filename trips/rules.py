@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import phonenumbers
@@ -316,8 +317,13 @@ def _no_number_to_call(contact: Any) -> str | None:
 
 def e164(text: str, region: str | None = None) -> str:
     """`text` as E.164 when it parses as a possible number (default region from settings), else empty."""
+    return _e164(text, region or settings.PHONE_REGION)
+
+
+@lru_cache(maxsize=4096)
+def _e164(text: str, region: str) -> str:
     try:
-        number = phonenumbers.parse(text, region or settings.PHONE_REGION)
+        number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return ""
     if not phonenumbers.is_possible_number(number):

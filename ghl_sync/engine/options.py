@@ -10,6 +10,7 @@ from django.db import transaction
 
 from ghl_sync.client.errors import GHLError, OutcomeUnknown
 from ghl_sync.engine import state
+from ghl_sync.engine.local import MODELS
 from ghl_sync.engine.session import Session
 from ghl_sync.mapping.converters import option_label
 from ghl_sync.models import Cause, Change, Kind, RemoteField, WantedOption, Write
@@ -61,7 +62,9 @@ def serve(session: Session) -> int:
 
 
 def _add(session: Session, field: RemoteField) -> int:
-    wanted = list(WantedOption.objects.filter(remote_field=field))
+    wanted = _still_wanted(field)
+    if not wanted:
+        return 0
     present = session.client.get_custom_field(field.remote_id)
     labels = list(dict.fromkeys(row.label for row in wanted if option_label(present, row.label) is None))
     if labels:
@@ -80,3 +83,14 @@ def _add(session: Session, field: RemoteField) -> int:
     done = [row for row in wanted if option_label(present, row.label) is not None]
     state.options_added(field, present.options, done)
     return len(done)
+
+
+def _still_wanted(field: RemoteField) -> list[WantedOption]:
+    """What is wanted of this drop-down, without what was wanted by a record that is gone by now."""
+    wanted = list(WantedOption.objects.filter(remote_field=field))
+    alive: set[tuple[str, int]] = set()
+    for kind, model in {**MODELS, Kind.VENDOR: Vendor}.items():
+        ids = [row.object_id for row in wanted if row.kind == kind]
+        alive |= {(str(kind), pk) for pk in model._base_manager.filter(pk__in=ids).values_list("pk", flat=True)}
+    state.want_no_more([row.pk for row in wanted if (row.kind, row.object_id) not in alive])
+    return [row for row in wanted if (row.kind, row.object_id) in alive]

@@ -575,6 +575,9 @@ def _known_contact(session: Session, link: Link, seen: Seen) -> Result | None:
 
 
 def _delete(session: Session, link: Link, seen: Seen) -> Result:
+    if link.remote_gone_at is not None:
+        state.tombstone_done(link, seen)  # a late wake-up: both halves are gone already
+        return Result.UNCHANGED
     if link.deleted_at is None:
         state.bury(link)
     if link.kind == Kind.CONTACT:

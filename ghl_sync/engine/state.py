@@ -447,6 +447,11 @@ def want_option(remote_field_id: int, label: str, kind: str, object_id: int) -> 
     )
 
 
+def want_no_more(ids: Collection[int]) -> None:
+    """The records that wanted these options are gone."""
+    WantedOption.objects.filter(pk__in=ids).delete()
+
+
 def claim_field(field_id: int, lease: float) -> RemoteField | None:
     """One writer of a drop-down at a time: its list is replaced as a whole."""
     now = database_now()

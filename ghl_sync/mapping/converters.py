@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 import phonenumbers
@@ -132,15 +133,19 @@ class Phone(Text):
         return self._canonical(text) if text else None
 
     def _canonical(self, text: str) -> str:
-        if not any(char.isdigit() for char in text):
-            return text
-        try:
-            number = phonenumbers.parse(text, self.region)
-        except phonenumbers.NumberParseException:
-            return text
-        if not phonenumbers.is_possible_number(number) or number.extension:
-            return text
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return _dialled(text, self.region) if any(char.isdigit() for char in text) else text
+
+
+@lru_cache(maxsize=4096)
+def _dialled(text: str, region: str) -> str:
+    """E.164, or the text itself. Kept for a while: a pull asks for each number several times over."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return text
+    if not phonenumbers.is_possible_number(number) or number.extension:
+        return text
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 class Date(Converter):

@@ -129,9 +129,10 @@ def build_body(table: ObjectMap, values: Mapping[str, Canonical], definitions: D
     for name, value in values.items():
         row = table.by_name[name]
         if row.remote == "pipelineStageId":
-            stage_id = definitions.stage_id(table.kind, row.converter.to_wire(value)) if value else None
+            stage = row.converter.to_wire(value) if value else ""
+            stage_id = definitions.stage_id(table.kind, stage)
             if stage_id is None:
-                result.missing_stages.append(str(value))
+                result.missing_stages.append(stage)
                 continue
             result.body["stage_id"] = stage_id
         elif not row.custom:

@@ -436,3 +436,30 @@ def test_trips_share_one_option_write(session: Session, connected: Sandbox) -> N
     puts = [one for one in connected.writes() if "customFields" in one.path]
     assert len(puts) == 1
     assert len(puts[0].body["options"]) == 5
+
+
+def test_a_finished_tombstone_is_not_deleted_again(session: Session, connected: Sandbox) -> None:
+    trip = a_trip()
+    pushed(session)
+    trip.delete()
+    pushed(session)
+    connected.requests.clear()
+    push.reconcile(session, Link.objects.get(kind="trip").pk)
+    assert calls(connected) == []
+
+
+def test_the_name_of_a_trip_that_is_gone_is_not_added(session: Session, connected: Sandbox) -> None:
+    trip = a_trip(name="Short-lived")
+    push.reconcile(session, link_of(trip.organiser).pk)
+    push.reconcile(session, link_of(trip).pk)
+    trip.delete()
+    pushed(session)
+    assert "Short-lived" not in connected.store.field("trip_name").options
+
+
+def test_a_missing_stage_is_named_as_ghl_names_it(session: Session, connected: Sandbox) -> None:
+    connected.store.rename_stage("TripBooking", "FormSubmit", "Enquiry")
+    session.refresh_definitions()
+    trip = a_trip()
+    assert pushed(session)["failed"] == 1
+    assert "no stage 'FormSubmit'" in link_of(trip).last_error
