@@ -6,6 +6,8 @@ holds the field's lease, reads the list, appends and reads it again.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 
 from ghl_sync.client.errors import GHLError, OutcomeUnknown
@@ -89,7 +91,8 @@ def _still_wanted(field: RemoteField) -> list[WantedOption]:
     """What is wanted of this drop-down, without what was wanted by a record that is gone by now."""
     wanted = list(WantedOption.objects.filter(remote_field=field))
     alive: set[tuple[str, int]] = set()
-    for kind, model in {**MODELS, Kind.VENDOR: Vendor}.items():
+    models: dict[str, Any] = {**MODELS, Kind.VENDOR: Vendor}
+    for kind, model in models.items():
         ids = [row.object_id for row in wanted if row.kind == kind]
         alive |= {(str(kind), pk) for pk in model._base_manager.filter(pk__in=ids).values_list("pk", flat=True)}
     state.want_no_more([row.pk for row in wanted if (row.kind, row.object_id) not in alive])
