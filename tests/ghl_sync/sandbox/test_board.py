@@ -115,6 +115,18 @@ def test_saving_posts_only_what_changed(page: Page, api: Api) -> None:
     expect(column(page, "TripScheduled").locator(".card")).to_have_count(1)
 
 
+def test_fields_with_a_value_come_first_and_any_is_found_by_name(page: Page, api: Api) -> None:
+    record = api.card(fields={"trip_id": 7, "trip_description": "Old"})
+    page.goto(api.sandbox.url)
+    card(page, record).click()
+    inputs = page.locator("#custom [name]")
+    names = inputs.evaluate_all("all => all.slice(0, 3).map(one => one.name)")
+    assert names == ["trip_description", "trip_id", "user_roomate"]
+    page.locator("#find-field").fill("passport")
+    visible = inputs.evaluate_all("all => all.filter(one => one.offsetParent).map(one => one.name)")
+    assert visible == ["passport_number", "passport_expire", "passport_file", "passport_country"]
+
+
 def test_saving_nothing_posts_nothing(page: Page, api: Api) -> None:
     record = api.card(fields={"start_date": "2027-03-01", "is_child": ["False"], "lodging": "With a cousin"})
     api.store.edit(record.id, fields={"mou": [{"url": "https://example.com/a.pdf", "meta": {"name": "a.pdf"}}]})
