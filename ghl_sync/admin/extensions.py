@@ -65,6 +65,8 @@ class Mirrored(StaffAdmin):
 
     change_form_outer_before_template = "admin/ghl_sync/panel.html"
     list_before_template = "admin/ghl_sync/list_badges.html"
+    delete_confirmation_template = "admin/ghl_sync/delete_confirmation.html"
+    delete_selected_confirmation_template = "admin/ghl_sync/delete_selected.html"
 
     class Media:
         css = {"all": ("ghl_sync/sync.css",)}

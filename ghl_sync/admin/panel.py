@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
 
 from ghl_sync.admin.account import account_of
@@ -15,6 +16,8 @@ from ghl_sync.admin.badges import Badge, ago, badge_of, link_of
 from ghl_sync.admin.fields import is_sensitive, label_of, labels
 from ghl_sync.models import Conflict, Issue, Link, Write
 
+# Templates of the parts beside the badge.
+PARTS = ("open", "questions", "events")
 MOST_EVENTS = 5
 MOST_QUESTIONS = 10
 WITHHELD = "The answer is not shown: this call carried sensitive values."
@@ -52,13 +55,9 @@ class Panel:
         """The pieces that change while the page is open, by the name under which the page holds them."""
         return {
             "badge": self.badge.html(),
-            "open": _part("open", self),
-            "events": _part("events", self),
+            "said": conditional_escape(self.badge.text),
+            **{name: render_to_string(f"admin/ghl_sync/part_{name}.html", {"panel": self}) for name in PARTS},
         }
-
-
-def _part(name: str, panel: Panel) -> SafeString:
-    return render_to_string(f"admin/ghl_sync/part_{name}.html", {"panel": panel})
 
 
 def panel_for(request: HttpRequest, obj: Any, *, may_sync: bool) -> Panel:

@@ -22,7 +22,7 @@ from ghl_sync.admin.fields import is_sensitive, label_of, may_see_value
 from ghl_sync.admin.filters import KindFilter, LinkKindFilter, OpenFilter, StateFilter, UnresolvedFilter
 from ghl_sync.admin.panel import events_of
 from ghl_sync.engine import resolve
-from ghl_sync.models import Conflict, Issue, Kind, Link, Run
+from ghl_sync.models import Conflict, Issue, Link, Run
 from trips.admin.base import badge, said
 
 HIDDEN = "not shown"
@@ -71,14 +71,14 @@ class ReadOnlyAdmin(ModelAdmin):
         return obj
 
 
-def record_of(link: Link | None) -> SafeString | str:
-    """The record's name, leading to its page while it is there."""
+def record_of(link: Link | None, text: str = "") -> SafeString | str:
+    """A record's name (or `text`), leading to its page while it is there."""
     if link is None:
         return "–"
-    if link.deleted_at is not None or link.kind == Kind.VENDOR:
-        return f"{link} (deleted here)"
+    if link.deleted_at is not None:
+        return f"{link.label or link} (deleted here)"
     url = reverse(f"admin:trips_{link.kind}_change", args=[link.object_id])
-    return format_html('<a class="text-link" href="{}">{}</a>', url, link)
+    return format_html('<a class="text-link" href="{}">{}</a>', url, text or link.label or link)
 
 
 @admin.register(Link)
@@ -86,7 +86,7 @@ class LinkAdmin(ReadOnlyAdmin):
     empty_title = "No synced records here"
     empty_hint = "Every trip, passenger and contact has one from its first save or pull on."
     show_facets = admin.ShowFacets.ALLOW  # counting eight computed states costs more than the list itself
-    list_display = ("link_name", "kind", "state_shown", "record", "synced", "opened_remotely")
+    list_display = ("link_name", "kind", "state_shown", "synced", "opened_here", "opened_remotely")
     list_filter = (LinkKindFilter, StateFilter)
     search_fields = ("label", "remote_id", "uid")
     search_help_text = "Name, GoHighLevel ID or key"
@@ -122,7 +122,7 @@ class LinkAdmin(ReadOnlyAdmin):
         level = messages.WARNING if hindrance else messages.INFO
         self.message_user(request, f"{asked} {hindrance}".strip(), level)
 
-    @display(description="synced record", ordering="label")
+    @display(description="name", ordering="label")
     def link_name(self, link: Any) -> str:
         return link.label or f"{link.get_kind_display()} {link.object_id}"
 
@@ -137,6 +137,10 @@ class LinkAdmin(ReadOnlyAdmin):
     @display(description="synced", ordering="synced_at")
     def synced(self, link: Any) -> str:
         return ago(link.synced_at) if link.synced_at else ""
+
+    @display(description="here")
+    def opened_here(self, link: Any) -> SafeString | str:
+        return record_of(link, f"Open {link.get_kind_display().lower()}")
 
     @display(description="GoHighLevel")
     def opened_remotely(self, link: Any) -> SafeString | str:
@@ -277,7 +281,7 @@ class RunAdmin(ReadOnlyAdmin):
     @display(description="took")
     def took(self, run: Run) -> str:
         end = run.finished_at or run.touched_at
-        seconds = (end - run.started_at).total_seconds()
+        seconds = max(0.0, (end - run.started_at).total_seconds())
         return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
     @display(description="outcome")

@@ -11,6 +11,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, Q, Window
@@ -19,7 +20,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
-from unfold.widgets import UnfoldAdminAutocompleteWidget
 
 from ghl_sync.engine import resolve
 from trips.admin.base import day, said
@@ -62,6 +62,10 @@ class Group:
     @property
     def title(self) -> str:
         return self.name or (f"Trip ID {self.number}" if self.number is not None else "No trip named")
+
+    @property
+    def verb(self) -> str:
+        return "Link" if self.count == 1 else f"Link all {self.count}"
 
     @property
     def more(self) -> int:
@@ -173,7 +177,6 @@ class WorkList:
         context = {
             **site.each_context(request),
             "title": "Not linked to a trip",
-            "opts": self.opts,  # type: ignore[attr-defined]
             "page": page,
             "groups": groups,
             "total": Passenger.objects.unlinked().count(),
@@ -204,7 +207,7 @@ class WorkList:
 
 def _search(site: Any, index: int) -> Any:
     """The trip's search box of one group; its id must be the page's only one."""
-    widget = UnfoldAdminAutocompleteWidget(Passenger._meta.get_field("trip"), site)
+    widget = AutocompleteSelect(Passenger._meta.get_field("trip"), site)
     box = forms.ModelChoiceField(Trip.objects.none(), widget=widget, required=False, label="Trip")
     form = type("TripSearch", (forms.Form,), {"trip": box})
     return form(auto_id=f"group-{index}-%s")

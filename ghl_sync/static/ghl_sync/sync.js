@@ -8,11 +8,19 @@
     const shown = new Map();
     let timer;
 
+    function same(part, html) {
+      const twin = document.createElement("template");
+      twin.innerHTML = html;
+      return twin.innerHTML === part.innerHTML;
+    }
+
     function show(parts) {
       for (const [name, html] of Object.entries(parts)) {
         if (shown.get(name) === html) continue;
         shown.set(name, html);
-        for (const part of document.querySelectorAll(`[data-sync-part="${name}"]`)) part.innerHTML = html;
+        for (const part of document.querySelectorAll(`[data-sync-part="${name}"]`)) {
+          if (!same(part, html)) part.innerHTML = html;
+        }
       }
     }
 
