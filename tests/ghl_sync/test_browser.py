@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connections
 from playwright.sync_api import Page, expect, sync_playwright
 
 from ghl_sync.engine.session import Session
@@ -39,6 +40,7 @@ def page(
         tab.set_default_timeout(SLOW)
         yield tab
         browser.close()
+        connections.close_all()  # under the event loop the test had connections of its own
 
 
 def log_in(page: Page) -> None:

@@ -161,3 +161,29 @@ def test_push_all_repairs_what_nobody_reported(session: Session, connected: Sand
     body = run("push_ghl", "--all", "--json")[1]
     assert (body["created"], body["updated"]) == (1, 1)
     assert connected.store.custom_by_key(connected.opportunities()[0])["trip_description"] == "Past the signals"
+
+
+def test_status_tells_how_things_stand(session: Session, connected: Sandbox) -> None:
+    a_card(connected)
+    run("pull_ghl", "--json")
+    TripFactory(name="Not sent yet", organiser=None)
+    out = io.StringIO()
+    call_command("ghl_status", "--json", stdout=out)
+    found = json.loads(out.getvalue())
+    assert found["last_pull"].pop("at")
+    assert found.pop("oldest_due_seconds") >= 0
+    assert found.pop("calls_today") >= 3
+    states = dict.fromkeys(("working", "retrying", "needs_person", "conflict", "gone", "ignored"), 0)
+    assert found == {
+        "links": {**states, "synced": 2, "waiting": 1},
+        "due": 1,
+        "due_now": 1,
+        "conflicts": 0,
+        "issues": 0,
+        "unlinked": 0,
+        "paused": None,
+        "last_pull": {"mode": "full", "ok": True},
+    }
+    words = io.StringIO()
+    call_command("ghl_status", stdout=words)
+    assert "Records: 2 synced, 1 waiting." in words.getvalue()
