@@ -246,12 +246,19 @@ def _page(title: str, icon: str, url_name: str, *models: str) -> dict[str, objec
     }
 
 
+def _is_passengers(request: Any) -> bool:
+    """The work list stands below the passengers' address and has an entry of its own."""
+    here = request.path.removeprefix(str(reverse_lazy("admin:trips_passenger_changelist")))
+    return here != request.path and not here.startswith("unlinked/")
+
+
 UNFOLD["SIDEBAR"]["navigation"] = [
     {
         "title": "Work",
         "items": [
             _page("Trips", "luggage", "admin:trips_trip_changelist", "trips.trip"),
-            _page("Passengers", "airline_seat_recline_normal", "admin:trips_passenger_changelist", "trips.passenger"),
+            _page("Passengers", "airline_seat_recline_normal", "admin:trips_passenger_changelist", "trips.passenger")
+            | {"active": _is_passengers},
             _page("Contacts", "contacts", "admin:trips_contact_changelist", "trips.contact"),
             _page("Vendors", "storefront", "admin:trips_vendor_changelist", "trips.vendor"),
             _page("Payments", "payments", "admin:trips_payment_changelist", "trips.payment"),

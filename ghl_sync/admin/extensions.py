@@ -25,6 +25,7 @@ from ghl_sync.admin.filters import ContactSyncFilter, PassengerSyncFilter, TripS
 from ghl_sync.admin.panel import panel_for
 from ghl_sync.admin.unlinked import WorkList
 from ghl_sync.engine import resolve
+from ghl_sync.models import Kind, Link
 from trips.admin.base import ShownFilter, StaffAdmin
 from trips.admin.people import (
     ContactAdmin,
@@ -48,13 +49,12 @@ class MirroredChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        rows: list[Any] = list(self.result_list)  # type: ignore[has-type]
+        rows: list[Any] = list(self.result_list)
         links = links_of(str(self.opts.model_name), [row.pk for row in rows])
         account = account_of(request)
         for row in rows:
             row.sync_badge = badge_of(links.get(row.pk), account)
             self.sync_resting = self.sync_resting and row.sync_badge.resting
-        self.result_list = rows
         ids = ",".join(str(row.pk) for row in rows[:MOST_ROWS])
         url = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_sync_list")
         self.sync_url = f"{url}?{urlencode({'ids': ids})}"
@@ -65,8 +65,6 @@ class Mirrored(StaffAdmin):
 
     change_form_outer_before_template = "admin/ghl_sync/panel.html"
     list_before_template = "admin/ghl_sync/list_badges.html"
-    delete_confirmation_template = "admin/ghl_sync/delete_confirmation.html"
-    delete_selected_confirmation_template = "admin/ghl_sync/delete_selected.html"
 
     class Media:
         css = {"all": ("ghl_sync/sync.css",)}
@@ -104,6 +102,14 @@ class Mirrored(StaffAdmin):
         if not change or form.has_changed() or any(formset.has_changed() for formset in formsets):
             level, sentence = saved_sentence(account_of(request))
             self.message_user(request, sentence, level)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What the page asks to confirm counts the cards over there too; contacts over there are never deleted."""
+        listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        kind = str(self.opts.model_name)
+        ids = [] if kind == Kind.CONTACT else [obj.pk for obj in objs]
+        cards = Link.objects.filter(kind=kind, object_id__in=ids, gone_at__isnull=True).exclude(remote_id="").count()
+        return listed, {**counts, **({"cards in GoHighLevel": cards} if cards else {})}, lacking, protected
 
     # What the page's script and the button ask for
 

@@ -70,7 +70,7 @@ def panel_for(request: HttpRequest, obj: Any, *, may_sync: bool) -> Panel:
         events=events_of(link) if link else [],
         questions=_questions(request.user, link) if link else [],
         refresh_url=reverse(f"{name}_sync", args=[obj.pk]),
-        sync_url=reverse(f"{name}_sync_now", args=[obj.pk]) if may_sync else "",
+        sync_url=reverse(f"{name}_sync_now", args=[obj.pk]) if may_sync and not (link and link.ignored_at) else "",
     )
 
 

@@ -408,11 +408,19 @@ def test_edit_meanwhile_names_the_colleague_whom_history_knows(admin_client):
     }
 
 
-def test_delete_pages_say_what_happens_over_there(admin_client):
+def test_delete_pages_count_the_cards_over_there(admin_client):
     trip, contact = factories.TripFactory(), factories.ContactFactory()
+    link_of(trip, remote_id="op77")
+    link_of(contact, remote_id="c77")
+    data = {"action": "delete_selected", "_selected_action": trip.pk}
 
-    assert "deleted in GoHighLevel as well" in admin_client.get(url("trip", "delete", trip.pk)).content.decode()
-    assert "the contact stays" in admin_client.get(url("contact", "delete", contact.pk)).content.decode()
+    pages = [
+        admin_client.get(url("trip", "delete", trip.pk)),
+        admin_client.post(url("trip", "changelist"), data),
+        admin_client.get(url("contact", "delete", contact.pk)),
+    ]
+
+    assert ["Cards in GoHighLevel: 1" in page.content.decode() for page in pages] == [True, True, False]
 
 
 # The sync's own lists
@@ -853,3 +861,41 @@ def test_sidebar_shows_each_person_their_own_entries(client):
         "GoHighLevel": ["Problems"],
         "Administration": [],
     }
+
+
+def test_work_list_has_the_sidebar_entry_to_itself(admin_client):
+    page = admin_client.get(WORK_LIST)
+
+    items = [item for group in page.context["sidebar_navigation"] for item in group["items"]]
+    assert [item["title"] for item in items if item["active"]] == ["Not linked to a trip"]
+
+
+# In a browser
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_badge_follows_the_record_by_itself(live_server, chromium, account, monkeypatch):
+    from playwright.sync_api import expect, sync_playwright
+
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser's driver runs a loop in this thread
+    trip = factories.TripFactory()
+    boss = factories.StaffFactory(is_superuser=True)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"{live_server.url}{reverse('admin:login')}")
+        page.fill("[name=username]", boss.username)
+        page.fill("[name=password]", factories.PASSWORD)
+        page.press("[name=password]", "Enter")
+        page.wait_for_url(f"{live_server.url}/")
+        page.goto(live_server.url + url("trip", "change", trip.pk))
+        expect(page.locator("[data-sync-part=badge]")).to_have_text("Waiting")
+        page.click("summary")
+
+        link_of(trip, synced_at=timezone.now(), remote_id="op77", location_id="loc1")
+
+        expect(page.locator("[data-sync-part=said]")).to_have_text("Synced", timeout=8000)
+        expect(page.locator("[data-sync-part=badge]")).to_contain_text("Synced")
+        expect(page.locator("text=Nothing was sent yet.")).to_be_visible()  # what was opened stays open
+        browser.close()
