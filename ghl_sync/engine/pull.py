@@ -137,16 +137,18 @@ class _Pull:
         self._open_run()
         try:
             self._definitions()
+            kinds = self._kinds()
+            self._check_pipelines(kinds)
             self.importer = Importer(self.session, dry=self.dry)
-            for kind in self._kinds():
+            for kind in kinds:
                 if not self._walk(kind):
                     self.report.complete = False
                     return self._count_up()
         except (KeyboardInterrupt, SystemExit):
             self._give_up_turn()
             raise
-        except GHLError as error:
-            self._fail(error.words)
+        except (GHLError, CannotRun) as error:
+            self._fail(error.words if isinstance(error, GHLError) else str(error))
             raise
         return self._finish()
 
@@ -217,21 +219,19 @@ class _Pull:
         if (wanted and self.mode is Run.Mode.FULL) or self.only == [DEFINITIONS]:
             self.session.refresh_definitions()
 
-    def _kinds(self) -> Iterator[Kind]:
+    def _kinds(self) -> list[Kind]:
         done = self.run_row.cursor.get("done", []) if self.run_row else []
-        for kind in KIND_ORDER:
-            if (not self.only or f"{kind}s" in self.only) and kind not in done:
-                self._check_pipeline(kind)
-                yield kind
+        return [kind for kind in KIND_ORDER if (not self.only or f"{kind}s" in self.only) and kind not in done]
 
-    def _check_pipeline(self, kind: Kind) -> None:
-        if kind == Kind.CONTACT or kind in self.session.definitions.pipelines:
-            return
-        name = self.session.config.pipelines[kind]
-        raise CannotRun(
-            f"GoHighLevel has no pipeline named {name}. Create it there or correct GHL_{kind.upper()}_PIPELINE, then "
-            "run `manage.py ghl_setup`."
-        )
+    def _check_pipelines(self, kinds: Sequence[Kind]) -> None:
+        """Before anything is written: a pipeline that is not there would look like an empty one."""
+        for kind in kinds:
+            if kind != Kind.CONTACT and kind not in self.session.definitions.pipelines:
+                name = self.session.config.pipelines[kind]
+                raise CannotRun(
+                    f"GoHighLevel has no pipeline named {name}. Create it there or correct "
+                    f"GHL_{kind.upper()}_PIPELINE, then run `manage.py ghl_setup`."
+                )
 
     def _walk(self, kind: Kind) -> bool:
         """Every page of one kind; False when the time of this slice was up."""

@@ -16,6 +16,7 @@ from ghl_sync.conf import NOT_CONFIGURED, Config, config
 from ghl_sync.engine import state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.limits import DatabaseLimiter
+from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import Definitions
 from ghl_sync.models import Link, Location, Pipeline, RemoteField, Stage
 
@@ -58,6 +59,12 @@ class Session:
 
     def forget_definitions(self) -> None:
         self._definitions = None
+
+    def missing_fields(self) -> list[str]:
+        """Keys of mapped custom fields that GoHighLevel lacks, but for our own, which the set-up creates."""
+        known = self.definitions.fields
+        rows = (row for table in MAPS.values() for row in table.customs if not row.provision)
+        return sorted({row.remote for row in rows if row.remote not in known})
 
     def sensitive_direction(self) -> str:
         """`both`, `pull`, `push` or `off` for passports and health."""

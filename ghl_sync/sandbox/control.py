@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ghl_sync.sandbox.server import Sandbox
 
 BOARD = Path(__file__).with_name("board.html")
+# GoHighLevel's own app shows a record under such addresses; here they open the boards.
+APP_PATH = "/v2/location/"
 CARDS_PER_STAGE = 50
 WAIT_SECONDS = 20.0
 SUGGESTED_CONTACTS = 20
@@ -36,7 +38,7 @@ class Mistake(Exception):
 
 def page(sandbox: Sandbox, method: str, path: str, params: Mapping[str, str], body: Any) -> Page:
     """Bytes and content type of one of our own pages. Raises Mistake."""
-    if method == "GET" and path == "/":
+    if method == "GET" and (path == "/" or path.startswith(APP_PATH)):
         return BOARD.read_bytes(), "text/html; charset=utf-8"
     handler = _PAGES.get((method, path.removeprefix("/_sandbox/")))
     if handler is None:
@@ -168,6 +170,14 @@ def _contacts(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
     return {"contacts": rows[:SUGGESTED_CONTACTS]}
 
 
+def _contact(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    """Who a contact is, in two words, for a link to it."""
+    found = sandbox.store.contact(str(params.get("id")))
+    if found is None:
+        raise Mistake("This contact is gone.", 404)
+    return {"id": found.id, "name": found.name, "email": found.email}
+
+
 def _edit(sandbox: Sandbox, body: Any) -> Any:
     """`{"id", "fields": {key: value}, …native}` as a CRM user would change it."""
     native = {key: value for key, value in body.items() if key not in {"id", "fields"}}
@@ -256,6 +266,7 @@ _PAGES: Mapping[tuple[str, str], Callable[[Sandbox, Any], Any]] = {
     ("GET", "wait"): _wait,
     ("GET", "board"): _board,
     ("GET", "record"): _record,
+    ("GET", "contact"): _contact,
     ("GET", "blank"): _blank,
     ("GET", "contacts"): _contacts,
     ("GET", "requests"): _requests,

@@ -151,7 +151,7 @@ class Sandbox:
         """The reply to one HTTP request, faults and limits included."""
         parts = urlsplit(target)
         path = unquote(parts.path)
-        if path == "/" or path.startswith("/_sandbox/"):
+        if path == "/" or path.startswith(("/_sandbox/", control.APP_PATH)):
             return self._own_page(method, path, dict(parse_qsl(parts.query)), headers, raw)
         if self.latency:
             time.sleep(self.latency)

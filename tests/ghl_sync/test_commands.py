@@ -56,6 +56,13 @@ def test_pull_prints_the_promised_report(session: Session, connected: Sandbox) -
     assert Trip.objects.get().name == "Fjords"
 
 
+def test_a_field_that_is_not_there_is_named(session: Session, connected: Sandbox) -> None:
+    connected.store.remove_field("max_passengers")
+    code, _body, words = run("pull_ghl", "--json")
+    assert code == 0
+    assert "GoHighLevel has no field opportunity.max_passengers: nothing was read of it." in words
+
+
 def test_the_second_pull_is_incremental(session: Session, connected: Sandbox) -> None:
     a_card(connected)
     run("pull_ghl", "--json")

@@ -52,20 +52,26 @@ class Command(ReportingCommand):
                     dry_run=options["dry_run"],
                     progress=bars.show,
                 )
-        self._tell(report)
+        self._tell(report, session.missing_fields())
         self.report(report.as_json())
         if report.failed:
             raise SystemExit(RECORD_FAILED)
 
-    def _tell(self, report: PullReport) -> None:
+    def _tell(self, report: PullReport, missing: list[str]) -> None:
         verb = "would have" if report.dry_run else "have"
-        self.say(f"A {report.mode} pull of {report.seconds:.1f} s and {report.calls} calls.")
+        article = "An" if report.mode == "incremental" else "A"
+        self.say(f"{article} {report.mode} pull of {report.seconds:.1f} s and {report.calls} calls.")
         for name in ("contacts", "trips", "passengers"):
             counts: KindCounts = getattr(report, name)
             self.say(
                 f"{name.capitalize():<11} {counts.seen:>6} seen: {verb} created {counts.created}, updated "
                 f"{counts.updated}; {counts.unchanged} unchanged, {counts.issues} issues, {counts.failed} failed, "
                 f"{counts.gone} gone."
+            )
+        if missing:
+            self.say(
+                f"GoHighLevel has no field {', '.join(missing)}: nothing was read of "
+                f"{'it' if len(missing) == 1 else 'them'}. `manage.py ghl_setup` says what to do."
             )
         if report.passengers.unlinked:
             self.say(

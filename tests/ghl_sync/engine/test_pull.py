@@ -497,6 +497,36 @@ def test_a_missing_pipeline_is_named_and_nothing_is_half_written(session: Sessio
     connected.store.remove_pipeline("Passenger")
     with pytest.raises(CannotRun, match="no pipeline named Passenger"):
         pull(session)
+    assert [model.objects.count() for model in (Contact, Trip, Passenger, Link)] == [0] * 4
+    connected.store.add_pipeline("Passenger", ["AddedToTrip"])
+    assert pull(Session(), full=True).ok
+
+
+def test_days_before_1970_and_far_ahead_are_days(session: Session, connected: Sandbox) -> None:
+    made = an_account(connected)
+    connected.edit(made["first"].id, fields={"passport_expire": "1931-02-28", "form_submitted_date": "2062-12-31"})
+    pull(session)
+    passenger = Passenger.objects.get(legal_first_name="Ines")
+    assert passenger.passport.expires_on == dt.date(1931, 2, 28)
+    assert passenger.details_submitted_on == dt.date(2062, 12, 31)
+
+
+def test_one_contact_with_188_trips_and_an_over_full_one(session: Session, connected: Sandbox) -> None:
+    agent = connected.store.add_contact(first_name="Agent", email="agent@example.com")
+    for number in range(188):
+        connected.store.add_opportunity(
+            pipeline="TripBooking",
+            name=f"Trip {number}",
+            contact_id=agent.id,
+            fields={"trip_id": number, "max_passengers": 1},
+        )
+    for _seat in range(3):
+        connected.store.add_opportunity(
+            pipeline="Passenger", name="Someone", contact_id=agent.id, fields={"trip_id": 5}
+        )
+    report = pull(session)
+    assert (report.ok, report.trips.created, report.passengers.linked) == (True, 188, 3)
+    assert Trip.objects.get(legacy_trip_id=5).passengers.count() == 3
 
 
 def test_papers_come_in_as_links(session: Session, connected: Sandbox) -> None:

@@ -84,6 +84,17 @@ def test_cards_appear_move_and_vanish_by_themselves(page: Page, api: Api) -> Non
     expect(one).to_have_count(0)
 
 
+def test_the_addresses_of_the_real_app_open_the_card_or_find_the_contact(page: Page, api: Api) -> None:
+    record = api.card(fields={"trip_id": 7})
+    page.goto(f"{api.sandbox.url}/v2/location/sandbox-location/opportunities/list?opportunityId={record.id}")
+    expect(page.locator("#card-editor [name=trip_id]")).to_have_value("7")
+    page.goto(f"{api.sandbox.url}/v2/location/sandbox-location/contacts/detail/{record.contact_id}")
+    expect(card(page, record)).to_be_visible()
+    assert page.locator("#q").input_value() == api.store.contact(record.contact_id).name
+    page.goto(f"{api.sandbox.url}/v2/location/sandbox-location/opportunities/list?opportunityId=gone")
+    expect(page.locator("#toast")).to_contain_text("This card is gone.")
+
+
 def test_saving_posts_only_what_changed(page: Page, api: Api) -> None:
     record = api.card(
         fields={"trip_id": 7, "trip_description": "Old", "travel_category": "Other", "is_child": ["True"]}
