@@ -41,7 +41,8 @@ def page(browser: Any, api: Api) -> Iterator[Page]:
 
 
 def complains(message: Any) -> bool:
-    refused = "the server responded with a status of 400" in message.text  # what a refused save looks like
+    # What a refused save and a card that is gone look like.
+    refused = re.search("the server responded with a status of 40[04]", message.text)
     return message.type in {"error", "warning"} and not refused
 
 
