@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -899,3 +899,4 @@ def test_badge_follows_the_record_by_itself(live_server, chromium, account, monk
         expect(page.locator("[data-sync-part=badge]")).to_contain_text("Synced")
         expect(page.locator("text=Nothing was sent yet.")).to_be_visible()  # what was opened stays open
         browser.close()
+        connections.close_all()  # under the driver's loop this test had connections of its own
