@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from django_countries.data import COUNTRIES
+from trips.countries import country_names
 
 # Given "trip.lodging", the values to offer for it; an empty iterable for fields it knows nothing of.
 Source = Callable[[str], Iterable[str]]
@@ -20,10 +20,9 @@ _STATES = (
     "Oregon Pennsylvania Rhode_Island South_Carolina South_Dakota Tennessee Texas Utah Vermont Virginia Washington "
     "West_Virginia Wisconsin Wyoming"
 )
-_COUNTRIES = tuple(sorted(str(name) for name in COUNTRIES.values()))
 KNOWN: dict[str, tuple[str, ...]] = {
-    "passenger.birth_country": _COUNTRIES,
-    "passport.country": _COUNTRIES,
+    "passenger.birth_country": country_names(),
+    "passport.country": country_names(),
     "emergencycontact.state": tuple(name.replace("_", " ") for name in _STATES.split()),
 }
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core import signing
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.utils import formats
 from django.utils.text import Truncator
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -37,6 +37,7 @@ from trips.models import (
     Trip,
     Vendor,
 )
+from trips.services.enrolment import hold
 from trips.text import fold_name
 
 RENDERED = "rendered_values"
@@ -165,24 +166,27 @@ class RenderedValues(forms.ModelForm):
             super()._clean_fields()  # type: ignore[misc]
         finally:
             self.fields = everything
-        self._refuse_changed_meanwhile()
+        self._compare_with_database()
 
-    def _refuse_changed_meanwhile(self) -> None:
+    def _compare_with_database(self) -> None:
+        """Refuse what both sides changed. Should the page go out again, fields nobody touched show what they keep."""
         if self.rendered is None:
             return
         digests: dict[str, str | None] = dict(self.rendered)
+        answered: Any = self.data.copy()  # type: ignore[attr-defined]
         for name in self.guarded:
             shown = self._shown(name)
-            if name not in self.touched or name not in self.cleaned_data or not self._differs(name, shown):
+            if not self._differs(name, shown):
                 continue
-            if self._as_text(name, self.cleaned_data[name]) == shown:
-                continue  # both made the same change
-            said = f"Changed meanwhile to {self._words(name)}{self.meanwhile_source}; save again to keep yours."
-            self.add_error(name, said)
+            if name not in self.touched:
+                answered[self.add_prefix(name)] = shown
+            elif name in self.cleaned_data and self._as_text(name, self.cleaned_data[name]) != shown:
+                said = f"Changed meanwhile to {self._words(name)}{self.meanwhile_source}; save again to keep yours."
+                self.add_error(name, said)
+            else:
+                continue  # both made the same change, or what was typed is an error of its own
             digests[name] = self._digest(name, shown)
         if digests != self.rendered:
-            # The page goes out again: what it now says of these fields is what it is shown with.
-            answered: Any = self.data.copy()  # type: ignore[attr-defined]
             answered[self.add_prefix(RENDERED)] = self._token(digests)
             self.data = answered
 
@@ -351,6 +355,16 @@ class PassengerForm(RuledForm):
     class Meta:
         model = Passenger
         exclude: ClassVar[list[str]] = []
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        trip = cleaned.get("trip")
+        if self._is_change and "trip" in self.touched and "number" not in self.touched:
+            cleaned["number"] = None  # it was a number of the other trip
+        seating = not self._is_change or {"trip", "number", "attendance"} & {*self.touched}
+        if trip is not None and seating and transaction.get_connection().in_atomic_block:
+            hold(trip.pk)  # or two forms at once both count the last seat as free
+        return cleaned
 
 
 class VendorForm(RuledForm):

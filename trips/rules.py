@@ -18,7 +18,7 @@ import phonenumbers
 from django.conf import settings
 from django.utils import formats
 
-from trips.enums import SEATED
+from trips.enums import SEATED, DocumentState
 from trips.text import fold_name
 
 Check = Callable[[Any], str | None]
@@ -65,10 +65,6 @@ def rules_for(obj: Any) -> list[Rule]:
 def rule_text(code: str) -> str:
     """A flag's code as words for lists and filters: `end_before_start` → "end before start"."""
     return code.replace("_", " ")
-
-
-def stored_codes(model_name: str) -> list[str]:
-    return [rule.code for rule in _RULES.get(model_name, []) if rule.stored]
 
 
 def flags_of(obj: Any) -> str:
@@ -171,9 +167,10 @@ def _negative_price(trip: Any) -> str | None:
     return None
 
 
+@_rule("payment", "currency")
 @_rule("trip", "currency")
-def _odd_currency(trip: Any) -> str | None:
-    code = trip.currency
+def _odd_currency(priced: Any) -> str | None:
+    code = priced.currency
     if len(code) == 3 and code.isascii() and code.isalpha() and code.isupper():
         return None
     return f"{code!r} is not a currency code of three capital letters, such as USD."
@@ -216,7 +213,7 @@ def _odd_phone(contact: Any) -> str | None:
 @_rule("contact", "country")
 def _odd_country(contact: Any) -> str | None:
     code = contact.country
-    if not code or (len(code) == 2 and code.isascii() and code.isupper()):
+    if not code or (len(code) == 2 and code.isascii() and code.isalpha() and code.isupper()):
         return None
     return f"{code!r} is not a country code of two capital letters, such as US."
 
@@ -302,6 +299,9 @@ def _trip_is_full(passenger: Any) -> str | None:
     return f"{trip} has {trip.capacity} seats and {others} other passengers booked. Put this one on the waiting list."
 
 
+# What belongs to a passenger
+
+
 @_rule("passport", "expires_on")
 def _expires_before_birth(passport: Any) -> str | None:
     born = passport.passenger.date_of_birth
@@ -313,6 +313,21 @@ def _expires_before_birth(passport: Any) -> str | None:
 @_rule("emergencycontact", "phone", "mobile")
 def _no_number_to_call(contact: Any) -> str | None:
     return None if contact.phone.strip() or contact.mobile.strip() else "Give a phone or a mobile number to call."
+
+
+@_rule("payment", "currency", "passenger", stored=False)
+def _other_currency(payment: Any) -> str | None:
+    trip = payment.passenger.trip if payment.passenger_id or payment.passenger else None
+    if trip is None or trip.currency == payment.currency:
+        return None
+    return f"{trip} is priced in {trip.currency}; this payment is in {payment.currency}."
+
+
+@_rule("document", "rejection_reason", "state")
+def _rejected_without_reason(document: Any) -> str | None:
+    if document.state != DocumentState.REJECTED or document.rejection_reason.strip():
+        return None
+    return "Say why it is rejected; the traveller has to mend it."
 
 
 def e164(text: str, region: str | None = None) -> str:

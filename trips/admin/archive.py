@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
 from unfold.decorators import action
 
-from trips.admin.base import said
+from trips.admin.base import Instead, said
 from trips.services import lifecycle
 
 
 class ArchiveActions:
     """Mixin for a `StaffAdmin`; both ways need the permission to change the row."""
 
-    actions = ("archive_selected", "unarchive_selected")
+    actions: Any = ("archive_selected", "unarchive_selected", "delete_selected")
+    instead_of_delete: ClassVar[Instead | None] = Instead(
+        "archive_selected", "Archive instead", "The archive keeps everything and takes it out of the lists."
+    )
     actions_submit_line = ("save_and_archive", "save_and_unarchive")
+
+    def instead_helps(self, obj: Any) -> bool:
+        return obj.archived_at is None
 
     @admin.action(description="Archive", permissions=["change"])
     def archive_selected(self, request: HttpRequest, queryset: Any) -> None:

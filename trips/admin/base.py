@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
 from django.core.exceptions import PermissionDenied
 from django.db import connections, models
 from django.forms import ModelForm
@@ -66,8 +68,33 @@ class GuardedFields:
         return [(name, {**options, "fields": [*fields, RENDERED]}), *others]
 
 
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What to do where deleting is refused: an action of the list, the words on its button and what it does."""
+
+    action: str
+    label: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing was deleted, in one sentence, and what may be done instead to which rows."""
+
+    sentence: str
+    instead: Instead | None
+    rows: list[Any]
+
+
 class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
     """A page for rows that staff edit. `form` is a `RuledForm`."""
+
+    actions: Any = ("delete_selected",)
+    delete_confirmation_template = "trips/admin/delete.html"
+    delete_selected_confirmation_template = "trips/admin/delete_selected.html"
+    # What keeps a row from being deleted, for one and for several: "passenger is on it", "passengers are on it".
+    needed_by: ClassVar[tuple[str, str]] = ("other record needs it", "other records need it")
+    instead_of_delete: ClassVar[Instead | None] = None
 
     list_per_page = 25
     list_max_show_all = 200
@@ -99,6 +126,29 @@ class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
             raise PermissionDenied
         return super().history_form_view(request, *args, **kwargs)
 
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> Any:
+        if context["protected"]:
+            context["refusal"] = self._refusal(request, [context["object"]], len(context["protected"]))
+        return super().render_delete_form(request, context)
+
+    @admin.action(description="Delete", permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> Any:
+        page: Any = delete_selected(self, request, queryset)
+        if page is not None and page.context_data["protected"]:
+            rows = list(queryset)
+            page.context_data["refusal"] = self._refusal(request, rows, len(page.context_data["protected"]))
+        return page
+
+    def _refusal(self, request: HttpRequest, rows: list[Any], needing: int) -> Refusal:
+        what = f"“{rows[0]}”" if len(rows) == 1 else said(len(rows), "", str(self.opts.verbose_name_plural))
+        sentence = f"{what} cannot be deleted: {said(needing, *self.needed_by)}."
+        helped = [row for row in rows if self.has_change_permission(request, row) and self.instead_helps(row)]
+        return Refusal(sentence, self.instead_of_delete if helped else None, helped)
+
+    def instead_helps(self, obj: Any) -> bool:
+        """Whether `instead_of_delete` would change anything about this row."""
+        return True
+
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
         obj._history_user = request.user
         if not change:
@@ -106,13 +156,16 @@ class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
         elif not isinstance(form, RuledForm):
             obj.save()
         elif form.columns():
-            obj.save(update_fields=form.columns())
+            self.change_model(request, obj, form)
         for action in self.get_actions_submit_line(request, obj.pk):
             if action.action_name in request.POST:
                 action.method(request, obj)
 
     def create_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any]) -> None:
         obj.save()
+
+    def change_model(self, request: HttpRequest, obj: Any, form: RuledForm) -> None:
+        obj.save(update_fields=form.columns())
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -127,6 +180,12 @@ class StaffInline(GuardedFields, StackedInline):
 
     extra = 0
     tab = True
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        # As the row itself in StaffAdmin.get_object: nobody else may write between reading and saving.
+        rows = super().get_queryset(request)
+        saving = request.method == "POST" and connections[rows.db].in_atomic_block
+        return rows.select_for_update(of=("self",)) if saving else rows
 
 
 class LookFilter(RadioFilter):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
-from trips.admin.base import LookFilter, StaffAdmin, StaffInline, badge, day, flag_badges
+from trips.admin.base import Instead, LookFilter, StaffAdmin, StaffInline, badge, day, flag_badges, said
+from trips.enums import Attendance
 from trips.forms import ContactForm, EmergencyContactForm, HealthRecordForm, PassengerForm, PassportForm
 from trips.models import Contact, EmergencyContact, HealthRecord, Passenger, Passport
 from trips.querysets import flagged
 from trips.rules import e164
-from trips.services.enrolment import enrol
+from trips.services import enrolment
 
 _COLOURS = {"ok": "good", "short": "doubt", "expired": "bad", "missing": "bad"}
 
@@ -35,6 +36,7 @@ def validity_badge(passenger: Passenger) -> SafeString:
 class ContactAdmin(StaffAdmin):
     form = ContactForm
     empty_title = "No contacts here"
+    needed_by = ("passenger or trip needs it", "passengers and trips need it")
     list_display = ("name", "company_name", "email", "phone", "city", "country", "look")
     list_filter = (LookFilter,)
     search_fields = ("first_name", "last_name", "company_name", "email")
@@ -114,6 +116,11 @@ class PassengerAdmin(StaffAdmin):
     form = PassengerForm
     inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)
     empty_title = "No passengers here"
+    needed_by = ("payment is recorded for them", "payments are recorded for them")
+    instead_of_delete = Instead(
+        "cancel_selected", "Cancel the booking instead", "The seat becomes free; payments and papers stay."
+    )
+    actions = ("cancel_selected", "delete_selected")
     list_display = ("name", "trip", "number", "attendance", "stage", "passport_validity", "look")
     list_filter = (("stage", ChoicesCheckboxFilter), ("attendance", ChoicesCheckboxFilter), PassengerLookFilter)
     list_select_related = ("trip", "contact")
@@ -152,7 +159,24 @@ class PassengerAdmin(StaffAdmin):
         return lookup == "trip__id__exact" or super().lookup_allowed(lookup, value, request)
 
     def create_model(self, request: HttpRequest, obj: Any, form: Any) -> None:
-        enrol(passenger=obj)
+        enrolment.enrol(passenger=obj)
+
+    def change_model(self, request: HttpRequest, obj: Any, form: Any) -> None:
+        columns = form.columns()
+        if not {"trip", "number"} & {*columns}:
+            super().change_model(request, obj, form)
+            return
+        enrolment.reseat(passenger=obj, columns=columns)
+        if "number" not in columns and obj.number is not None:
+            self.message_user(request, f"{obj} has number {obj.number} on {obj.trip}.", messages.INFO)
+
+    def instead_helps(self, obj: Passenger) -> bool:
+        return obj.attendance != Attendance.CANCELLED
+
+    @admin.action(description="Cancel the booking", permissions=["change"])
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Passenger]) -> None:
+        count = enrolment.cancel(passengers=queryset)
+        self.message_user(request, f"{said(count, 'booking', 'bookings')} cancelled.", messages.SUCCESS)
 
     def get_list_display(self, request: HttpRequest) -> Any:
         columns = super().get_list_display(request)

@@ -21,14 +21,10 @@ from trips.models import Trip
 from trips.querysets import flagged
 
 
-def overbooked(trips: Any) -> Any:
-    return trips.with_counts().filter(enrolled_count__gt=F("capacity"))
-
-
 class TripLookFilter(LookFilter):
     questions = {
         "flagged": ("Breaks a rule", flagged),
-        "overbooked": ("Overbooked", overbooked),
+        "overbooked": ("Overbooked", lambda trips: trips.overbooked()),
         "no_organiser": ("No organiser", lambda trips: trips.filter(organiser__isnull=True)),
         "no_dates": ("No dates", lambda trips: trips.filter(start_date__isnull=True, arrival_date__isnull=True)),
     }
@@ -38,6 +34,7 @@ class TripLookFilter(LookFilter):
 class TripAdmin(ArchiveActions, StaffAdmin):
     form = TripForm
     empty_title = "No trips here"
+    needed_by = ("passenger is on it", "passengers are on it")
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
     list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, ShownFilter)
     list_select_related = ("organiser",)

@@ -20,6 +20,7 @@ from trips.models import Vendor
 class VendorAdmin(ArchiveActions, StaffAdmin):
     form = VendorForm
     empty_title = "No vendors here"
+    needed_by = ("trip names it", "trips name it")
     list_display = ("name", "kind", "contact_name", "email", "phone", "trips", "needs_review")
     list_filter = (("kind", ChoicesCheckboxFilter), ("needs_review", BooleanRadioFilter), ShownFilter)
     search_fields = ("name", "contact_name", "email")
