@@ -1,0 +1,133 @@
+"""What staff type into the search box, and whom they find."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def find(admin_client):
+    def found(model, text):
+        page = admin_client.get(reverse(f"admin:trips_{model}_changelist"), {"q": text})
+        return [str(row) for row in page.context["cl"].result_list]
+
+    return found
+
+
+@pytest.mark.parametrize("text", ["baracoa", "BARA coa", "trinidad", "4711"])
+def test_trip_is_found_by_name_destination_and_legacy_id(find, text):
+    factories.TripFactory(name="Baracoa", destination="Trinidad", legacy_trip_id=4711)
+    factories.TripFactory(name="Other", legacy_trip_id=47)
+
+    assert find("trip", text) == ["Baracoa"]
+
+
+@pytest.mark.parametrize("text", ["9" * 18, "9" * 19, "٤٧", "²", "%", "47.5"])
+def test_trip_search_takes_any_text(find, text):
+    factories.TripFactory(name="Baracoa", legacy_trip_id=4711)
+
+    assert find("trip", text) == []
+
+
+@pytest.mark.parametrize("text", ["'", '"', "\x00", "\\"])
+@pytest.mark.parametrize("model", ["trip", "contact", "passenger", "vendor", "payment", "document"])
+def test_search_survives_odd_characters(admin_client, model, text):
+    assert admin_client.get(reverse(f"admin:trips_{model}_changelist"), {"q": text}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ada",
+        "Ortiz ada",
+        "ADA@example.com",
+        "acme",
+        "+12025550123",
+        "(202) 555-0123",
+        "202 555 0123",
+        "5550123",
+        "202.555.0123",
+    ],
+)
+def test_contact_is_found_by_name_email_company_and_any_spelling_of_the_phone(find, text):
+    factories.ContactFactory(
+        first_name="Ada", last_name="Ortiz", company_name="Acme", email="ada@example.com", phone="+12025550123"
+    )
+    factories.ContactFactory(first_name="Bruno", last_name="Lind", email="bruno@example.com", phone="+12025550199")
+
+    assert find("contact", text) == ["Ada Ortiz"]
+
+
+@pytest.mark.parametrize("text", ["ada", "ortiz", "Addie", "ada@example.com", "P-0815", "42"])
+def test_passenger_is_found_by_name_email_legacy_id_and_number(find, text):
+    factories.PassengerFactory(
+        contact__email="ada@example.com",
+        legal_first_name="Ada",
+        legal_last_name="Ortiz",
+        preferred_name="Addie",
+        legacy_passenger_id="P-0815",
+        number=42,
+    )
+    factories.PassengerFactory(legal_first_name="Bruno", legal_last_name="Lind", number=4)
+
+    assert find("passenger", text) == ["Ada Ortiz"]
+
+
+@pytest.mark.parametrize("text", ["32768", "9" * 30])
+def test_passenger_number_beyond_the_column_finds_nobody(find, text):
+    factories.PassengerFactory(number=32767)
+
+    assert find("passenger", text) == []
+
+
+def test_vendor_is_found_by_name_and_contact(find):
+    factories.VendorFactory(name="Acme", contact_name="Ada Ortiz", email="acme@example.com")
+    factories.VendorFactory(name="Other")
+
+    assert [find("vendor", text) for text in ("acm", "ortiz", "acme@")] == [["Acme"]] * 3
+
+
+def test_payment_is_found_by_reference_and_name(admin_client):
+    factories.PaymentFactory(reference="R-77", passenger__legal_last_name="Ortiz")
+    factories.PaymentFactory(reference="R-78", passenger__legal_last_name="Lind")
+
+    for text in ("R-77", "ortiz"):
+        page = admin_client.get(reverse("admin:trips_payment_changelist"), {"q": text})
+        assert [row.reference for row in page.context["cl"].result_list] == ["R-77"]
+
+
+def test_archived_trip_is_found_only_where_it_is_looked_for(admin_client):
+    trip = factories.TripFactory(archived_at="2026-06-15T12:00Z")
+
+    counts = [
+        admin_client.get(reverse("admin:trips_trip_changelist"), asked).context["cl"].result_count
+        for asked in ({}, {"archive": "archived"}, {"archive": "all"}, {"archive": "active"})
+    ]
+
+    assert counts == [0, 1, 1, 0], trip
+
+
+@pytest.mark.parametrize(
+    ("look", "names"),
+    [
+        ("flagged", ["odd"]),
+        ("overbooked", ["over"]),
+        ("no_organiser", ["odd", "over", "undated"]),
+        ("no_dates", ["undated"]),
+    ],
+)
+def test_trips_that_need_a_look(admin_client, look, names):
+    organiser = factories.ContactFactory()
+    factories.TripFactory(name="fine", organiser=organiser)
+    factories.TripFactory(name="odd", capacity=0)
+    factories.TripFactory(name="over", capacity=1, passengers=2)
+    factories.TripFactory(name="undated", start_date=None, end_date=None)
+
+    page = admin_client.get(reverse("admin:trips_trip_changelist"), {"look": look})
+
+    assert sorted(str(row) for row in page.context["cl"].result_list) == names
