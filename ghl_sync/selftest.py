@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from ghl_sync.client.errors import GHLError, NotFound
 from ghl_sync.client.types import Record
-from ghl_sync.engine import options, push, rehearsal
+from ghl_sync.engine import options, push, rehearsal, resolve
 from ghl_sync.engine.local import MODELS, load
 from ghl_sync.engine.rehearsal import TRIP_NAMES
 from ghl_sync.engine.results import Result
@@ -194,7 +194,7 @@ class SelfTest:
             raise Failed(f"GoHighLevel has no field {ROOMMATE_FIELD}; run `manage.py ghl_setup`.")
         link = self._link(Kind.PASSENGER)
         self.session.client.update_opportunity(link.remote_id, {"custom_fields": {definition.id: EDITED}})
-        rehearsal.look_again(link)
+        resolve.ask_for(link)
         self._reconcile(Kind.PASSENGER)
         if not Passenger.objects.filter(pk=self.made[Kind.PASSENGER], roommate_request=EDITED).exists():
             raise Failed("An edit made in GoHighLevel did not arrive here.")

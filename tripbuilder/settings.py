@@ -268,7 +268,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
     {
         "title": "GoHighLevel",
         "items": [
-            _page("Problems", "report", "admin:ghl_sync_issue_changelist", "ghl_sync.issue"),
+            _page("Issues", "report", "admin:ghl_sync_issue_changelist", "ghl_sync.issue"),
             _page("Conflicts", "call_split", "admin:ghl_sync_conflict_changelist", "ghl_sync.conflict"),
             _page("Not linked to a trip", "link_off", "admin:trips_passenger_unlinked", "trips.passenger"),
             _page("Synced records", "sync", "admin:ghl_sync_link_changelist", "ghl_sync.link"),

@@ -1,4 +1,4 @@
-"""What the self-test needs of the engine beside an ordinary push: a fresh look, and drop-downs left alone.
+"""What the self-test needs of the engine beside an ordinary push: drop-downs left alone.
 
 On a live account the self-test's trip must not become an option: the list is replaced as a whole and belongs to
 everybody. Holding the leases of the growing drop-downs keeps every process from writing them meanwhile.
@@ -13,16 +13,11 @@ from contextlib import contextmanager
 from ghl_sync.engine import options, state
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.mapping.table import TRIP
-from ghl_sync.models import Link, RemoteField, WantedOption
+from ghl_sync.models import RemoteField, WantedOption
 
 TRIP_NAMES = TRIP.by_name["trip_name"].remote
 HOLD_SECONDS = 600.0
 POLL_SECONDS = 0.5
-
-
-def look_again(link: Link) -> None:
-    """Have the next reconciliation read this record over there, as "Sync now" does."""
-    state.ask_for(link)
 
 
 @contextmanager

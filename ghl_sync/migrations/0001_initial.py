@@ -148,6 +148,7 @@ class Migration(migrations.Migration):
                 ('error', models.TextField(blank=True)),
             ],
             options={
+                'verbose_name': 'pull',
                 'ordering': ['-pk'],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('finished_at__isnull', True)), fields=('mode',), name='run_open_once_per_mode')],
             },

@@ -25,6 +25,7 @@ class Run(models.Model):
     error = models.TextField(blank=True)
 
     class Meta:
+        verbose_name = "pull"
         ordering = ["-pk"]
         constraints = [
             # Two pulls at once would do each other's work twice.

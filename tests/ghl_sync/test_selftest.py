@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from ghl_sync import selftest
 from ghl_sync.conf import Config
-from ghl_sync.engine import options, rehearsal
+from ghl_sync.engine import options, rehearsal, resolve
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.models import Change, Link, RemoteField, WantedOption
 from ghl_sync.sandbox.server import Sandbox
@@ -201,7 +201,7 @@ def test_a_value_that_is_not_kept_is_named(connected: Sandbox) -> None:
 
 
 def test_an_edit_that_never_arrives_here_fails(connected: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehearsal, "look_again", lambda link: None)
+    monkeypatch.setattr(resolve, "ask_for", lambda link: None)
 
     code, report, _words = run()
 

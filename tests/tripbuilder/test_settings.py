@@ -32,6 +32,17 @@ def test_every_variable_that_is_read_is_documented_and_no_other():
     assert read == documented
 
 
+def test_the_readme_s_table_names_each_variable_once():
+    table = (ROOT / "README.md").read_text().partition("## Configuration")[2].partition("\n## ")[0]
+    named = [
+        name
+        for row in re.findall(r"^\| (`[A-Z_`, ]+`) \|", table, re.MULTILINE)
+        for name in re.findall(r"[A-Z_]+", row)
+    ]
+
+    assert sorted(named) == sorted(READER.findall((ROOT / "tripbuilder/settings.py").read_text()))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
