@@ -478,6 +478,7 @@ def _doubtful_create(session: Session, link: Link) -> Record | None:
         state.open_issue(link, "twin", f"{len(matches)} records in GoHighLevel bear the key {link.key}.")
         state.park(link, "Several records in GoHighLevel bear this record's key; keep one of them.")
         raise _Done(Result.FAILED)
+    _stop_without_key(session, link, doubts)
     write = doubts[-1]
     settled_in = config.settle - (now - write.sent_at).total_seconds()
     last = write.looked_up_at
@@ -493,6 +494,26 @@ def _doubtful_create(session: Session, link: Link) -> Record | None:
         link, why="An answer was lost; looking before trying again.", after=max(settled_in, config.lookup_gap)
     )
     raise _Done(Result.WAITING)
+
+
+def _stop_without_key(session: Session, link: Link, doubts: Collection[Write]) -> None:
+    """Without the field for our key a lost create cannot be told from a stranger's record: a person must look."""
+    if link.kind == Kind.CONTACT or KEY_FIELD in session.definitions.fields:
+        return
+    ids = {
+        record.id
+        for contact_id, pipeline_id in {(write.contact_remote_id, write.pipeline_id) for write in doubts}
+        for record in session.client.find_opportunities(contact_id=contact_id, pipeline_id=pipeline_id)
+    }
+    known = Link.objects.filter(location_id=session.config.location_id, remote_id__in=ids)
+    if ids - set(known.values_list("remote_id", flat=True)):
+        state.park(
+            link,
+            "An answer was lost, and GoHighLevel has no field for TripBuilder's key to find the record by. Run "
+            "`manage.py ghl_setup --apply`, then look in GoHighLevel whether the record is there before you press "
+            "Sync now.",
+        )
+        raise _Done(Result.FAILED)
 
 
 def _matches(session: Session, link: Link, doubts: Collection[Write]) -> list[Record]:

@@ -463,3 +463,24 @@ def test_a_missing_stage_is_named_as_ghl_names_it(session: Session, connected: S
     trip = a_trip()
     assert pushed(session)["failed"] == 1
     assert "no stage 'FormSubmit'" in link_of(trip).last_error
+
+
+def test_without_a_key_field_a_lost_create_is_a_person_s_matter(session: Session, connected: Sandbox) -> None:
+    connected.store.remove_field("tripbuilder_key")
+    session.refresh_definitions()
+    trip = a_trip()
+    connected.faults.add("lost", method="POST", path="/opportunities/")
+    pushed(session)
+    _rest(session)
+    assert len(connected.opportunities("TripBooking")) == 1
+    assert "no field for TripBuilder's key" in link_of(trip).last_error
+
+
+def test_without_a_key_field_a_create_that_never_arrived_is_repeated(session: Session, connected: Sandbox) -> None:
+    connected.store.remove_field("tripbuilder_key")
+    session.refresh_definitions()
+    a_trip()
+    connected.faults.add("cut", method="POST", path="/opportunities/")
+    pushed(session)
+    _rest(session)
+    assert len(connected.opportunities("TripBooking")) == 1
