@@ -1,7 +1,7 @@
 # The commands of daily work. They need Python 3.11-3.13, make and nothing else: bin/install makes .venv and fills it.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format
+.PHONY: help run test lint format bench
 .NOTPARALLEL:
 
 PYTHON := .venv/bin/python
@@ -28,3 +28,7 @@ format: ## rewrite the code in the house style
 	@bin/install dev
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
+
+bench: ## measure speed and calls against their targets, some five minutes (ARGS="--only pull" narrows)
+	@bin/install dev
+	@exec $(PYTHON) -m bench $(ARGS)

@@ -1,0 +1,69 @@
+"""The office's main pages with a real-sized account: queries, and milliseconds inside the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.models import Count
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from bench import rows
+from bench.rows import Row
+from bench.stage import Stage
+from trips.models import Contact, Passenger, Trip
+
+# Staff should never wait for a page: "under a second", the network and the browser's own work apart.
+LIMIT_MS = 1000
+
+
+def measure(stage: Stage) -> Iterator[Row]:
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(get_user_model()._default_manager.create_superuser("bench", password="only-here"))
+    with override_settings(DEBUG=False):  # else Django keeps a log of its queries, which production does not
+        for name, url in _pages().items():
+            yield _page(client, name, url, stage.sizes.views)
+
+
+def _pages() -> dict[str, str]:
+    largest = Trip.objects.annotate(people=Count("passengers")).order_by("-people", "pk")
+    trip, passenger = largest[0], Passenger.objects.filter(trip__isnull=False).order_by("pk")[0]
+    contact = Contact.objects.exclude(last_name="").order_by("pk")[0]
+    trips, passengers, contacts = (
+        reverse(f"admin:trips_{name}_changelist") for name in ("trip", "passenger", "contact")
+    )
+    return {
+        "home": reverse("admin:index"),
+        "trip list": trips,
+        "trip list, searched": f"{trips}?q={trip.name.split()[0]}",
+        "passenger list": passengers,
+        "passenger list, searched": f"{passengers}?q={passenger.legal_last_name}",
+        "contact list, searched": f"{contacts}?q={contact.last_name}",
+        f"page of the largest trip ({trip.people} people)": reverse("admin:trips_trip_change", args=(trip.pk,)),
+        "page of a passenger": reverse("admin:trips_passenger_change", args=(passenger.pk,)),
+        "work list “Not linked to a trip”": reverse("admin:trips_passenger_unlinked"),
+    }
+
+
+def _page(client: Client, name: str, url: str, views: int) -> Row:
+    _look(client, url)  # the first view compiles the templates
+    with CaptureQueriesContext(connection) as queries:
+        size = _look(client, url)
+        count = len(queries)
+    times = []
+    for _ in range(views):
+        started = time.perf_counter()
+        _look(client, url)
+        times.append((time.perf_counter() - started) * 1000)
+    return rows.median(name, "ms", times, LIMIT_MS, f"{count} queries, {size / 1024:,.0f} kB")
+
+
+def _look(client: Client, url: str) -> int:
+    answer = client.get(url)
+    if answer.status_code != 200:
+        raise AssertionError(f"{url} answered {answer.status_code}")
+    return len(answer.content)
