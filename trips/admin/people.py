@@ -78,11 +78,17 @@ class PassportInline(StaffInline):
     max_num = 1
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        may_change = self.has_change_permission(request, obj)
-        return ("number" if may_change else "masked_number", "expires_on", "country", "validity_shown")
+        typed = self._may_type(request, obj)
+        return ("number" if typed else "masked_number", "expires_on", "country", "validity_shown")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("validity_shown",) if self.has_change_permission(request, obj) else (*self.get_fields(request, obj),)
+        return ("validity_shown",) if self._may_type(request, obj) else (*self.get_fields(request, obj),)
+
+    def _may_type(self, request: HttpRequest, passenger: Any) -> bool:
+        """Whoever may only add one types it where there is none yet, and reads it masked ever after."""
+        recorded = passenger is not None and hasattr(passenger, "passport")
+        allowed = self.has_change_permission if recorded else self.has_add_permission
+        return allowed(request, passenger)
 
     @display(description="number")
     def masked_number(self, passport: Passport) -> str:
