@@ -228,7 +228,7 @@ def test_deleting_what_is_gone_already_is_done(session: Session, connected: Sand
 def test_a_create_whose_answer_is_lost_makes_one_record(session: Session, connected: Sandbox, kind: str) -> None:
     a_trip()
     connected.faults.add(kind, method="POST", path="/opportunities/", seconds=0.2)
-    assert pushed(session)["waiting"] >= 1
+    pushed(session)
     _rest(session)
     assert len(connected.opportunities("TripBooking")) == 1
     assert states() == {"synced": 2}
