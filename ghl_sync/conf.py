@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 # A page of ours may be this old and still count as what GoHighLevel holds now.
-FRESH_SECONDS = 5
+FRESH_SECONDS = 2
 INCREMENTAL_OVERLAP_SECONDS = 600
 MAX_CLAIMS = 5
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
 
@@ -20,6 +22,12 @@ from ghl_sync.models import Conflict, Issue, Link, Write
 PARTS = ("open", "questions", "events")
 MOST_EVENTS = 5
 MOST_QUESTIONS = 10
+# Whoever typed what lost must learn of it: a decided conflict stays on the record's page for a day.
+DECIDED_SHOWN = dt.timedelta(days=1)
+DECIDED = {
+    Conflict.Outcome.OURS.value: "TripBuilder's value was kept; GoHighLevel's is on record.",
+    Conflict.Outcome.THEIRS.value: "GoHighLevel's value was kept; the one typed here is on record.",
+}
 WITHHELD = "The answer is not shown: this call carried sensitive values."
 
 
@@ -36,7 +44,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An open issue or conflict; `url` is empty for whoever may not open it."""
+    """An open issue, or a conflict that is open or was decided lately; `url` is empty for whoever may not open it."""
 
     text: str
     url: str
@@ -92,9 +100,19 @@ def _event(kind: str, write: Write) -> Event:
 def _questions(user: Any, link: Link) -> list[Question]:
     issues = Issue.objects.filter(link=link, closed_at__isnull=True).defer("raw").order_by("-opened_at")
     conflicts = Conflict.objects.filter(link=link, resolved_at__isnull=True).only("pk", "field").order_by("field")
+    decided = Conflict.objects.filter(
+        link=link, resolved_at__gte=timezone.now() - DECIDED_SHOWN, outcome__in=DECIDED
+    ).only("pk", "field", "outcome")
     found = [
         Question(f"Both sides changed {label_of(link.kind, conflict.field)}.", _url(user, conflict))
         for conflict in conflicts[:MOST_QUESTIONS]
+    ]
+    found += [
+        Question(
+            f"Both sides changed {label_of(link.kind, conflict.field)}: {DECIDED[conflict.outcome]}",
+            _url(user, conflict),
+        )
+        for conflict in decided.order_by("-resolved_at")[:MOST_QUESTIONS]
     ]
     return found + [Question(issue.message, _url(user, issue)) for issue in issues[:MOST_QUESTIONS]]
 

@@ -30,6 +30,7 @@ from trips.text import fold_name
 
 # `newest` believes our clock against theirs only for an edit this young (in seconds).
 HONEST_SECONDS = 120
+DATE_HEADER_DOUBT = dt.timedelta(seconds=2)
 OWNERS = {"trip": "organiser", "passenger": "contact"}
 OUTCOMES = {
     Action.ASK: Conflict.Outcome.ASKED,
@@ -117,8 +118,19 @@ def _local_newer(link: Link, seen: Seen, record: Record | None) -> bool | None:
         return None
     if link.remote_updated_at is not None and record.updated_at <= link.remote_updated_at:
         return None  # the time is that of our own last write
-    skew = now - record.seen_at if record.seen_at else dt.timedelta(0)
-    return seen.newest >= record.updated_at + skew
+    return seen.newest >= record.updated_at + _skew(record, now)
+
+
+def _skew(record: Record, now: dt.datetime) -> dt.timedelta:
+    """How far our clock is ahead of GoHighLevel's, by its Date header.
+
+    That one has whole seconds and is a call old, so clocks that agree that far count as equal: taken at its word it
+    would hand every conflict of the same second to GoHighLevel.
+    """
+    if record.seen_at is None:
+        return dt.timedelta(0)
+    skew = now - record.seen_at
+    return dt.timedelta(0) if dt.timedelta(seconds=-1) < skew < DATE_HEADER_DOUBT else skew - DATE_HEADER_DOUBT / 2
 
 
 def _resolve(local: Local, read: Readings, changed: Collection[str]) -> Any:

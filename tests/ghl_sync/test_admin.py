@@ -216,6 +216,27 @@ def test_page_shows_badge_links_and_what_happened(admin_client, account):
     ]
 
 
+def test_page_tells_for_a_day_who_won_a_conflict(admin_client, account):
+    trip = factories.TripFactory()
+    link = link_of(trip, remote_id="op77", location_id="loc1")
+    hours = {"description": 1, "name": 30}
+    for field, ago in hours.items():
+        Conflict.objects.create(
+            link=link,
+            field=field,
+            policy="newest",
+            outcome="theirs",
+            our_value="Mine",
+            resolved_at=timezone.now() - dt.timedelta(hours=ago),
+        )
+
+    panel = admin_client.get(url("trip", "change", trip.pk)).context["panel"]
+
+    assert [question.text for question in panel.questions] == [
+        "Both sides changed description: GoHighLevel's value was kept; the one typed here is on record."
+    ]
+
+
 def test_page_works_as_plain_text(admin_client, account):
     trip = factories.TripFactory()
     link_of(trip, remote_id="op77", location_id="loc1", synced_at=timezone.now())

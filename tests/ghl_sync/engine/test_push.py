@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -363,6 +364,39 @@ def test_the_same_field_changed_on_both_sides_is_a_conflict(session: Session, co
     assert (conflict.field, conflict.base_value, conflict.our_value, conflict.their_value) == (
         "description", "Base", "Ours", "Theirs",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("ours_last", "kept"), [(True, "Ours"), (False, "Theirs")])
+@pytest.mark.parametrize("offset", [0, -300, 300])
+def test_the_younger_edit_wins_whatever_the_clocks_say(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch, ours_last: bool, kept: str, offset: int
+) -> None:
+    trip = a_trip(description="Base")
+    pushed(session)
+    card = connected.opportunities()[0]
+    monkeypatch.setattr("ghl_sync.sandbox.store.now_ms", lambda: (time.time_ns() // 1_000_000) + offset * 1000)
+    connected.clock_offset = offset
+    Link.objects.update(remote_updated_at=None)
+    pause = 0.05 if offset == 0 else 2.5  # a clock that is off is only known to a second or two
+
+    def ours() -> None:
+        trip.description = "Ours"
+        trip.save()
+
+    def theirs() -> None:
+        connected.store.put(replace(card, custom=dict(card.custom), updated=0))
+        connected.edit(card.id, fields={"trip_description": "Theirs"})
+
+    for number, edit in enumerate((theirs, ours) if ours_last else (ours, theirs)):
+        time.sleep(pause * number)
+        edit()
+    state.mark_dirty([link_of(trip).pk])
+    pushed(session)
+    trip.refresh_from_db()
+    (conflict,) = Conflict.objects.all()
+    assert (trip.description, conflict.outcome) == (kept, kept.lower())
+    assert (conflict.our_value, conflict.their_value) == ("Ours", "Theirs")
+    assert connected.store.custom_by_key(connected.opportunities()[0])["trip_description"] == kept
 
 
 def test_contacts_that_exist_there_are_adopted(session: Session, connected: Sandbox) -> None:
