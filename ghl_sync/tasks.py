@@ -17,6 +17,7 @@ from ghl_sync.client.errors import GHLError, NeedsAttention
 from ghl_sync.conf import config
 from ghl_sync.engine import options, push
 from ghl_sync.engine import pull as pulling
+from ghl_sync.engine.results import Result
 from ghl_sync.engine.session import CannotRun, Session
 
 logger = logging.getLogger("ghl_sync.tasks")
@@ -26,6 +27,8 @@ SILENT_SECONDS = 30
 # A burst of saves within this time is one write.
 DEBOUNCE_SECONDS = 0.15
 SWEEP_SECONDS = 60
+# So long a wake-up waits for another worker that has its record; then the sweep finds it.
+HELD_SECONDS = 15
 # While a pull has one of the two workers, the sweep leaves the other one to staff's edits.
 SHORT_SWEEP_SECONDS = 2
 SLICE_SECONDS = 30
@@ -86,11 +89,21 @@ def reconcile(link_ids: list[int]) -> None:
 
 def _reconcile(session: Session, link_ids: list[int]) -> None:
     for link_id in link_ids:
-        push.safely(session, link_id)
+        _reconcile_one(session, link_id)
     for link_id in sorted(session.woken - set(link_ids)):
         push.safely(session, link_id)
     if options.serve(session):
         push.run_due(session, seconds=SWEEP_SECONDS)
+
+
+def _reconcile_one(session: Session, link_id: int) -> None:
+    """Once more when another worker had it: that one may have read the record before the change at hand."""
+    ends = time.monotonic() + HELD_SECONDS
+    while push.safely(session, link_id) is Result.BUSY and time.monotonic() < ends:
+        if not push.is_held(link_id):
+            push.safely(session, link_id)  # let go of this moment, or not its time yet
+            return
+        time.sleep(DEBOUNCE_SECONDS)
 
 
 def sweep() -> None:

@@ -25,7 +25,7 @@ from ghl_sync.engine.plan import IssueNote, unreadable
 from ghl_sync.engine.session import Session
 from ghl_sync.mapping.fields import Values, Way
 from ghl_sync.mapping.table import MAPS
-from ghl_sync.mapping.translate import Readings, read_record
+from ghl_sync.mapping.translate import EMPTY, Readings, read_record
 from ghl_sync.models import Issue, Kind, Link
 from trips.models import Contact, Document, Trip, Vendor
 from trips.text import fold_name
@@ -95,7 +95,7 @@ class Importer:
         values: Values = {}
         for row in newcomer.local.table.fields:
             reading = newcomer.readings.get(row.name)
-            if reading is None or row.reference or row.way is Way.UP or row.name == "title":
+            if reading is None or reading is EMPTY or row.reference or row.way is Way.UP or row.name == "title":
                 continue
             if row.group and self._directions[row.group] not in {"both", "pull"}:
                 continue
@@ -216,15 +216,16 @@ def first_base(local: Local, readings: Readings) -> Base:
     """The agreement a row made from theirs begins with: what each side holds now."""
     base = Base(str(local.obj.uid), local.table.sensitive, known=True)
     ours = local.values()
+    rows = local.table.by_name
     for name, reading in readings.items():
-        row = local.table.by_name[name]
+        row = rows[name]
         if reading.unreadable:
             continue
         if row.way is Way.UP:
             base.agree_remote(name, reading.value)
         elif row.part == "documents":
             base.agree(name, None, reading.value)
-        else:
+        elif reading.value is not None or ours.get(name) is not None:
             base.agree(name, ours.get(name), reading.value)
     base.extra = extra_of(local)
     return base

@@ -373,7 +373,7 @@ class _Pull:
     def _merge_all(self, kind: Kind, changed: Sequence[tuple[Record, str, Link]]) -> None:
         digests: dict[int, tuple[str, dt.datetime | None]] = {}
         bases = dict(Link.objects.filter(pk__in=[link.pk for _r, _d, link in changed]).values_list("pk", "base"))
-        for number, (record, digest, link) in enumerate(changed, start=1):
+        for record, digest, link in changed:
             link.base = bases.get(link.pk, {})
             if self._as_agreed(record, link):
                 self.report.of(kind).unchanged += 1
@@ -383,7 +383,7 @@ class _Pull:
                 self._merge(kind, record, digest, link)
             except DatabaseError as error:
                 self._failed(kind, record, link, error)
-            if connection.vendor == "sqlite" and number % SQLITE_ROWS == 0:
+            if connection.vendor == "sqlite":
                 time.sleep(SQLITE_PAUSE)
         if digests and not self.dry:
             state.store_digests(digests)

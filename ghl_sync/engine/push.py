@@ -543,7 +543,9 @@ def _contacts_like(session: Session, link: Link) -> list[Record]:
     if str(values.get("phone") or "").startswith("+"):
         _note(found, session.client.find_contact_by_phone(values["phone"]))
     definition = session.definitions.fields.get(CONTACT_KEY_FIELD)
-    if definition is not None and not found:
+    # Before the first try nobody can hold our key; it is looked for after a doubt, or where nothing else identifies.
+    by_key = not (values.get("email") or values.get("phone")) or link.writes.exists()
+    if definition is not None and by_key and not found:
         for record in session.client.find_contacts_by_field(definition.id, link.key):
             _note(found, record)
     return list(found.values())
@@ -704,6 +706,11 @@ def due_ids(kinds: Collection[str] = KIND_ORDER) -> list[int]:
     rows = Link.objects.due_now().filter(kind__in=kinds).order_by("pk").values_list("pk", "kind")
     order = {str(kind): index for index, kind in enumerate(KIND_ORDER)}
     return [pk for pk, _kind in sorted(rows, key=lambda row: order[row[1]])]
+
+
+def is_held(link_id: int) -> bool:
+    """Whether a worker has this record at this moment."""
+    return Link.objects.filter(pk=link_id, leased_until__gt=database_now()).exists()
 
 
 def safely(session: Session, link_id: int) -> Result:

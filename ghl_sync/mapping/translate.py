@@ -42,6 +42,7 @@ class Reading:
 
 
 Readings = dict[str, Reading]
+EMPTY = Reading()
 
 
 @dataclass
@@ -80,7 +81,7 @@ def read_record(table: ObjectMap, record: Record, definitions: Definitions) -> R
         if definition.id in record.custom:
             readings[row.name] = _read(row, record.custom[definition.id], definition)
         elif record.complete:
-            readings[row.name] = Reading()
+            readings[row.name] = EMPTY
     return readings
 
 
@@ -118,7 +119,8 @@ def read_local(table: ObjectMap, parts: Mapping[str, Any]) -> Values:
             continue
         else:
             part = parts.get(row.part)
-            values[row.name] = row.converter.from_local(getattr(part, row.attribute)) if part is not None else None
+            held = getattr(part, row.attribute) if part is not None else None
+            values[row.name] = None if held is None or held == "" else row.converter.from_local(held)
     return values
 
 
