@@ -45,17 +45,17 @@ class FieldMap:
     provision: str = ""
     label: str = ""
 
-    @property
+    @cached_property
     def custom(self) -> bool:
         """Whether it lives in a custom field rather than in a native one."""
         return "." in self.remote
 
-    @property
+    @cached_property
     def part(self) -> str:
         """The part of the object it belongs to: empty for the object itself, else such as `passport`."""
         return self.name.rpartition(".")[0]
 
-    @property
+    @cached_property
     def attribute(self) -> str:
         return self.name.rpartition(".")[2]
 
