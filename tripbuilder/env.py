@@ -19,6 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 T = TypeVar("T")
 
 env = environ.Env()
+YES = frozenset({"true", "1", "yes", "on", "y", "t"})
+NO = frozenset({"false", "0", "no", "off", "n", "f"})
 
 
 def load_dotenv(path: Path) -> None:
@@ -42,10 +44,25 @@ def read(name: str, reader: Callable[..., T], default: Any) -> T:
 
 def seconds(name: str, default: float, *, least: float = 0.0) -> float:
     """A duration in seconds that is at least `least`."""
-    value = read(name, env.float, default)
+    text = read(name, env.str, "").strip()
+    try:
+        # environ's own reader drops what is no digit: "3 min" would be 3 seconds.
+        value = float(text) if text else default
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is {text!r}; give a number of seconds such as {default:g}.") from None
     if not least <= value < 10**7:
         raise ImproperlyConfigured(f"{name} is {value:g}; give a number of seconds of at least {least:g}.")
     return value
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Yes or no in the usual words; anything else is an error, where environ would read it as no."""
+    text = read(name, env.str, "").strip().lower()
+    if not text:
+        return default
+    if text not in {*YES, *NO}:
+        raise ImproperlyConfigured(f"{name} is {text!r}; it must be true or false.")
+    return text in YES
 
 
 def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:

@@ -14,12 +14,12 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from tripbuilder.env import choice, env, fernet_keys, http_url, load_dotenv, read, seconds
+from tripbuilder.env import choice, env, fernet_keys, flag, http_url, load_dotenv, read, seconds
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
 
-DEBUG = read("DEBUG", env.bool, default=True)
+DEBUG = flag("DEBUG", default=True)
 SECRET_KEY = read("SECRET_KEY", env.str, default="")
 if not SECRET_KEY:
     if not DEBUG:
@@ -141,7 +141,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG
 
 if not DEBUG:
-    SECURE_SSL_REDIRECT = read("SECURE_SSL_REDIRECT", env.bool, default=True)
+    SECURE_SSL_REDIRECT = flag("SECURE_SSL_REDIRECT", default=True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31536000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
