@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -70,17 +71,27 @@ class Bench:
             try:
                 if section.filled and not filled:
                     filled = self._fill(scratch.copy(empty))
-                database = scratch.copy(filled if section.filled else empty)
-                spare = [scratch.copy(empty) for _ in range(self._sizes.fills - 1)] if section.spare else []
-                found = self._section(section, database, spare)
+                found, database = self._measure(scratch, section, empty, filled)
+                filled = database if section.fills else filled
+                if any(row.late for row in found) and 2 * (time.monotonic() - started) < self._left():
+                    again, _database = self._measure(scratch, section, empty, filled)
+                    found = better(found, again)
             except Failed as error:
                 found = [Row("did not run", "", None, note=str(error), broken=True)]
-            else:
-                filled = database if section.fills else filled
             rows += [placed(row, section, scratch) for row in found]
             say(f"{section.name} on {scratch.title}: {time.monotonic() - started:.0f} s")
         self._open.close()
         return rows
+
+    def _measure(self, scratch: Scratch, section: Section, empty: str, filled: str) -> tuple[list[Row], str]:
+        """The section's rows, and the database it worked on."""
+        database = scratch.copy(filled if section.filled else empty)
+        spare = [scratch.copy(empty) for _ in range(self._sizes.fills - 1)] if section.spare else []
+        return self._section(section, database, spare), database
+
+    def _left(self) -> float:
+        """Seconds until the run must be over."""
+        return self._ends - time.monotonic()
 
     @property
     def _log(self) -> Path:
@@ -136,7 +147,7 @@ class Bench:
                 start_new_session=True,
             )
         try:
-            code = process.wait(max(self._ends - time.monotonic(), 0.1))
+            code = process.wait(max(self._left(), 0.1))
         except subprocess.TimeoutExpired:
             raise Failed(f"the bench's {LONGEST_SECONDS:.0f} s were over") from None
         finally:
@@ -149,6 +160,13 @@ class Bench:
 
 def placed(row: Row, section: Section, scratch: Scratch) -> Row:
     return Row.from_json({**row.as_json(), "section": section.name, "database": scratch.title})
+
+
+def better(first: list[Row], second: list[Row]) -> list[Row]:
+    """Of two runs of a section the one that missed less; a run that the machine's other work spoiled does not count."""
+    missed_first, missed_second = (sum(row.passed is False for row in rows) for rows in (first, second))
+    chosen, words = (second, "second of two runs") if missed_second < missed_first else (first, "first of two runs")
+    return [replace(row, note=f"{row.note}; {words}" if row.note else words) for row in chosen]
 
 
 def say(words: str) -> None:

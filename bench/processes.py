@@ -52,7 +52,7 @@ class Ran:
 
 
 class Command:
-    """`manage.py …` of which stdout is one JSON object, started at once."""
+    """`manage.py …` of which stdout is one JSON object, started at once; as a context manager it ends with the block."""
 
     def __init__(self, *words: str, env: Mapping[str, str], log: Path) -> None:
         self._words = words
@@ -68,6 +68,13 @@ class Command:
                 start_new_session=True,
             )
 
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._process.returncode is None:
+            stop(self._process)
+
     @property
     def running(self) -> bool:
         """Whether it still works. It prints only at its end, so nothing to read means that it goes on."""
@@ -82,8 +89,7 @@ class Command:
             # The only call that also tells what this one process used.
             _pid, status, used = os.wait4(self._process.pid, 0)
         except BaseException:
-            self._process.kill()
-            self._process.wait()
+            stop(self._process)
             raise
         seconds = time.monotonic() - self._started
         self._process.returncode = os.waitstatus_to_exitcode(status)

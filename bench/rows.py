@@ -45,6 +45,11 @@ class Row:
             return None
         return self.value * SECONDS_PER[self.unit] / self.reference
 
+    @property
+    def late(self) -> bool:
+        """Missed by time alone, which a busy machine can be the reason for."""
+        return self.passed is False and self.unit in SECONDS_PER
+
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "passed": self.passed, "ratio": self.ratio}
 

@@ -16,6 +16,7 @@ from psycopg import sql
 from tests.run import find_postgresql
 
 BUSY_SECONDS = 10.0
+EMPTY = sql.Composed([])
 
 
 class Scratch(Protocol):
@@ -64,7 +65,7 @@ class Postgresql:
         self._names: list[str] = []
 
     def create(self) -> str:
-        return self._create(sql.SQL(""))
+        return self._create()
 
     def copy(self, url: str) -> str:
         return self._create(sql.SQL(" template {}").format(sql.Identifier(url.rpartition("/")[2])))
@@ -74,13 +75,13 @@ class Postgresql:
             name = sql.Identifier(self._names.pop())
             self._run(sql.SQL("drop database if exists {} with (force)").format(name))
 
-    def _create(self, how: sql.Composable) -> str:
+    def _create(self, how: sql.Composed = EMPTY) -> str:
         name = f"tripbuilder_bench_{os.getpid()}_{len(self._names) + 1}"
         self._names.append(name)
         _patiently(lambda: self._run(sql.SQL("create database {}").format(sql.Identifier(name)) + how))
         return f"{self._server}/{name}"
 
-    def _run(self, statement: sql.Composable) -> None:
+    def _run(self, statement: sql.Composed) -> None:
         with psycopg.connect(f"{self._server}/postgres", autocommit=True) as connection:
             connection.execute(statement)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import rows
+from bench.__main__ import better
 from bench.processes import environment
 from bench.rows import Row
 from bench.scratch import Sqlite
@@ -31,6 +32,14 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_target_is_an_upper_bound(row, passed):
     assert row.passed is passed
     assert Row.from_json(json.loads(json.dumps(row.as_json()))) == row
+
+
+def test_only_a_time_that_was_missed_is_measured_again():
+    late, counted, fine = Row("save", "ms", 9, 3), Row("calls", "calls", 5, 4), Row("save", "ms", 2, 3)
+
+    assert [row.late for row in (late, counted, fine)] == [True, False, False]
+    assert better([late], [fine]) == [Row("save", "ms", 2, 3, note="second of two runs")]
+    assert better([fine], [late]) == [Row("save", "ms", 2, 3, note="first of two runs")]
 
 
 def test_median_and_p95_show_the_extremes():
