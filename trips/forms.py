@@ -330,6 +330,10 @@ class TripForm(RuledForm):
     class Meta:
         model = Trip
         exclude: ClassVar[list[str]] = []
+        help_texts: ClassVar[dict[str, str]] = {
+            "arrival_date": "At the destination. Empty when it is the start.",
+            "return_date": "Empty when it is the end.",
+        }
 
 
 class ContactForm(RuledForm):
@@ -355,6 +359,11 @@ class PassengerForm(RuledForm):
     class Meta:
         model = Passenger
         exclude: ClassVar[list[str]] = []
+        help_texts: ClassVar[dict[str, str]] = {
+            "contact": "Whom we write to; a family may share one.",
+            "is_child": "The date of birth decides where there is one.",
+            "guardian": "Needed by travellers under 18 on departure.",
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

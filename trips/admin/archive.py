@@ -33,11 +33,11 @@ class ArchiveActions:
         self._tell(request, lifecycle.unarchive(rows=queryset), "taken out of the archive")
 
     @action(description="Save and archive", permissions=["archive"])
-    def save_and_archive(self, request: HttpRequest, obj: Any) -> None:
+    def save_and_archive(self, request: HttpRequest, obj: Any, object_id: Any) -> None:
         self._tell(request, lifecycle.archive(rows=[obj]), "archived")
 
     @action(description="Save and take out of the archive", permissions=["unarchive"])
-    def save_and_unarchive(self, request: HttpRequest, obj: Any) -> None:
+    def save_and_unarchive(self, request: HttpRequest, obj: Any, object_id: Any) -> None:
         self._tell(request, lifecycle.unarchive(rows=[obj]), "taken out of the archive")
 
     def has_archive_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied
 from django.db import connections, models
 from django.forms import ModelForm
@@ -46,9 +47,18 @@ def day(value: dt.date | None) -> str:
     return formats.date_format(value, "j M Y") if value else ""
 
 
-def flag_badges(codes: str) -> SafeString:
-    """One badge for each broken rule of a `flags` column."""
-    return format_html_join(" ", "{}", ((badge(rules.rule_text(code), "doubt"),) for code in codes.split()))
+def flag_badges(obj: Any) -> SafeString:
+    """One badge for each broken rule of the row's `flags` column, with its sentence on hover."""
+    stored = {rule.code: rule for rule in rules.rules_for(obj) if rule.stored}
+    said = {code: stored[code].check(obj) or "" for code in obj.flags.split() if code in stored}
+    return format_html_join(" ", "{}", ((badge(rules.rule_text(code), "doubt", text),) for code, text in said.items()))
+
+
+def _focus_first(page: Any) -> None:
+    """Whoever adds a row types at once: marks the first field for `staff.js`."""
+    field = page.form.fields.get(next(iter(flatten_fieldsets(page.fieldsets)), None))
+    if field is not None:
+        getattr(field.widget, "widget", field.widget).attrs["data-first"] = True
 
 
 class GuardedFields:
@@ -105,7 +115,11 @@ class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
     empty_value_display = "–"
     # What an empty list says: first line, then what to do about it.
     empty_title: ClassVar[str] = "Nothing here yet"
-    empty_hint: ClassVar[str] = "Add the first one, or reset the search and filters."
+    empty_hint: ClassVar[str] = "Add the first one."
+
+    class Media:
+        css = {"all": ("trips/staff.css",)}
+        js = ("trips/staff.js",)
 
     def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:
         """History is a record of what happened; going back is an edit like any other."""
@@ -125,6 +139,19 @@ class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
         if request.method == "POST":
             raise PermissionDenied
         return super().history_form_view(request, *args, **kwargs)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> Any:
+        if add:
+            _focus_first(context["adminform"])
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> Any:
         if context["protected"]:
@@ -159,7 +186,8 @@ class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
             self.change_model(request, obj, form)
         for action in self.get_actions_submit_line(request, obj.pk):
             if action.action_name in request.POST:
-                action.method(request, obj)
+                # Named so for Unfold, which asks for the permission of the row once more.
+                action.method(request, obj, object_id=obj.pk)
 
     def create_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any]) -> None:
         obj.save()
@@ -178,8 +206,8 @@ class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
 class StaffInline(GuardedFields, StackedInline):
     """A part of a row on its page. Its own model's permissions decide who sees it."""
 
-    extra = 0
     tab = True
+    extra = 0
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         # As the row itself in StaffAdmin.get_object: nobody else may write between reading and saving.

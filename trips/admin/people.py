@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -69,10 +70,16 @@ class ContactAdmin(StaffAdmin):
 
     @display(description="look at")
     def look(self, contact: Contact) -> SafeString:
-        return flag_badges(contact.flags)
+        return flag_badges(contact)
 
 
-class PassportInline(StaffInline):
+class PassengerPart(StaffInline):
+    def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
+        """One empty form where there is no row yet: it can be typed into at once and, left empty, is not saved."""
+        return 0 if obj is not None and self.model._base_manager.filter(passenger=obj).exists() else 1
+
+
+class PassportInline(PassengerPart):
     model = Passport
     form = PassportForm
     max_num = 1
@@ -99,13 +106,13 @@ class PassportInline(StaffInline):
         return validity_badge(passport.passenger) if passport.pk else ""
 
 
-class HealthRecordInline(StaffInline):
+class HealthRecordInline(PassengerPart):
     model = HealthRecord
     form = HealthRecordForm
     max_num = 1
 
 
-class EmergencyContactInline(StaffInline):
+class EmergencyContactInline(PassengerPart):
     model = EmergencyContact
     form = EmergencyContactForm
 
@@ -184,6 +191,14 @@ class PassengerAdmin(StaffAdmin):
         count = enrolment.cancel(passengers=queryset)
         self.message_user(request, f"{said(count, 'booking', 'bookings')} cancelled.", messages.SUCCESS)
 
+    def response_add(self, request: HttpRequest, obj: Passenger, post_url_continue: Any = None) -> Any:
+        answer = super().response_add(request, obj, post_url_continue)
+        if "_addanother" in request.POST and obj.trip_id is not None:
+            # The next one is most likely on the same trip.
+            url = urlsplit(answer["Location"])
+            answer["Location"] = url._replace(query=f"{url.query}&trip={obj.trip_id}".lstrip("&")).geturl()
+        return answer
+
     def get_list_display(self, request: HttpRequest) -> Any:
         columns = super().get_list_display(request)
         if request.user.has_perm("trips.view_passport"):
@@ -214,4 +229,4 @@ class PassengerAdmin(StaffAdmin):
 
     @display(description="look at")
     def look(self, passenger: Passenger) -> SafeString:
-        return flag_badges(passenger.flags)
+        return flag_badges(passenger)

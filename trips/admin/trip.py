@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from trips.admin.archive import ArchiveActions
 from trips.admin.base import LookFilter, ShownFilter, StaffAdmin, badge, day, flag_badges
@@ -35,6 +36,7 @@ class TripAdmin(ArchiveActions, StaffAdmin):
     form = TripForm
     empty_title = "No trips here"
     needed_by = ("passenger is on it", "passengers are on it")
+    actions_detail = ("add_passenger",)
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
     list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, ShownFilter)
     list_select_related = ("organiser",)
@@ -86,8 +88,8 @@ class TripAdmin(ArchiveActions, StaffAdmin):
         return found, duplicates
 
     @display(description="departs", ordering=Coalesce("arrival_date", "start_date"))
-    def departs(self, trip: Trip) -> str:
-        return day(trip.departs_on)
+    def departs(self, trip: Trip) -> str | None:
+        return day(trip.departs_on) or None
 
     @display(description="nights")
     def nights_shown(self, trip: Trip) -> int | None:
@@ -109,9 +111,18 @@ class TripAdmin(ArchiveActions, StaffAdmin):
 
     @display(description="look at")
     def look(self, trip: Trip) -> SafeString:
-        return flag_badges(trip.flags)
+        return flag_badges(trip)
 
     @display(description="passengers")
     def people(self, trip: Any) -> SafeString:
         url = reverse(f"{self.admin_site.name}:trips_passenger_changelist")
-        return format_html('<a class="text-link" href="{}?trip__id__exact={}">{}</a>', url, trip.pk, self.seats(trip))
+        seats = self.seats(trip)
+        return format_html('<a class="text-link" href="{}?trip__id__exact={}">{} booked</a>', url, trip.pk, seats)
+
+    @action(description="Add a passenger", permissions=["add_passenger"])
+    def add_passenger(self, request: HttpRequest, object_id: int) -> HttpResponseRedirect:
+        url = reverse(f"{self.admin_site.name}:trips_passenger_add")
+        return HttpResponseRedirect(f"{url}?{urlencode({'trip': object_id})}")
+
+    def has_add_passenger_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("trips.add_passenger")

@@ -1,0 +1,112 @@
+"""In a real browser: rows line up, the keyboard reaches everything, phones show names whole and save first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connections
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.factories import PASSWORD, PassengerFactory, StaffFactory, TripFactory
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def page(chromium: str, monkeypatch: pytest.MonkeyPatch, live_server: Any) -> Iterator[Page]:
+    """A tab of somebody who may do everything."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
+    StaffFactory(username="ada", is_superuser=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_context(viewport={"width": 1400, "height": 900}, base_url=live_server.url).new_page()
+        tab.set_default_timeout(20_000)
+        tab.goto("/")
+        tab.get_by_label("Username").fill("ada")
+        tab.get_by_label("Password").fill(PASSWORD)
+        tab.get_by_role("button", name="Log in").click()
+        yield tab
+        browser.close()
+        connections.close_all()  # under the event loop the test had connections of its own
+
+
+def top(page: Page, name: str) -> float:
+    box = page.locator(f"[name={name}]").bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+def test_inputs_of_a_row_are_level_with_help_and_with_an_error(page: Page) -> None:
+    page.goto("/trips/trip/add/")
+    page.locator("[name=name]").fill("Baracoa")
+    page.locator("[name=start_date]").fill("2027-03-08")
+    page.locator("[name=end_date]").fill("2027-03-01")
+    page.locator("[name=_save]").click()
+    expect(page.get_by_text("is before the start")).to_be_visible()
+    assert top(page, "start_date") == top(page, "end_date")
+
+    page.goto("/trips/passenger/add/")
+    assert top(page, "attendance") == top(page, "number")
+    assert top(page, "legal_first_name") == top(page, "legal_middle_name")
+
+
+def test_keyboard_opens_a_tab_of_fields(page: Page) -> None:
+    page.goto("/trips/trip/add/")
+    expect(page.locator("[name=name]")).to_be_focused()
+    tab = page.get_by_role("tab", name="Money")
+    expect(page.locator("[name=price_per_person]")).to_be_hidden()
+
+    page.get_by_role("tab", name="Programme").focus()
+    page.keyboard.press("Tab")
+    expect(tab).to_be_focused()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("[name=price_per_person]")).to_be_visible()
+    expect(tab).to_have_attribute("aria-selected", "true")
+
+
+def test_payment_starts_with_the_passenger_without_a_mouse(page: Page) -> None:
+    PassengerFactory(legal_first_name="Greta", legal_last_name="Ortiz")
+    page.goto("/trips/payment/add/")
+    expect(page.locator(".field-passenger .select2-selection")).to_be_focused()
+
+    page.keyboard.press("Enter")
+    page.keyboard.type("orti")
+    expect(page.locator(".select2-results__option", has_text="Greta Ortiz")).to_be_visible()
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".select2-selection__rendered").first).to_contain_text("Greta Ortiz")
+
+
+def test_phone_shows_a_long_name_whole_and_saving_before_deleting(page: Page) -> None:
+    trip = TripFactory(name="Trinidad and the Valley of the Sugar Mills – private group of the Hollander family 2028")
+    page.set_viewport_size(PHONE)
+    page.goto("/trips/trip/")
+    cell, link = page.locator("#result_list .field-name"), page.locator("#result_list .field-name a")
+    whole, name = cell.bounding_box(), link.bounding_box()
+    assert whole is not None
+    assert name is not None
+    assert whole["y"] <= name["y"]
+    assert name["y"] + name["height"] <= whole["y"] + whole["height"]
+
+    page.goto(f"/trips/trip/{trip.pk}/change/")
+    save, delete = (page.locator(where).bounding_box() for where in ("[name=_save]", "#submit-row a[href$='/delete/']"))
+    assert save is not None
+    assert delete is not None
+    assert save["y"] < delete["y"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_refused_deletion_archives_instead(page: Page) -> None:
+    trip = TripFactory(name="Baracoa", passengers=1)
+    page.goto(f"/trips/trip/{trip.pk}/delete/")
+    expect(page.get_by_text("“Baracoa” cannot be deleted: 1 passenger is on it.")).to_be_visible()
+
+    page.get_by_role("button", name="Archive instead").click()
+
+    expect(page.get_by_text("1 trip archived.")).to_be_visible()
+    trip.refresh_from_db()
+    assert trip.archived_at is not None
