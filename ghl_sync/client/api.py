@@ -14,6 +14,8 @@ from ghl_sync.client.types import FieldDef, LocationInfo, Page, PipelineDef, Rec
 from ghl_sync.client.versions import DEFAULT_VERSION, VERSIONS
 
 LOOKUP_PAGE = 100
+# Sorts before every id of theirs.
+FIRST_ID = "0"
 
 
 def iso(moment: datetime) -> str:
@@ -163,15 +165,18 @@ class GHLClient:
     def contact_page(
         self, *, limit: int, cursor: Sequence[Any] | None = None, updated_since: datetime | None = None
     ) -> Page:
-        """One page of contacts, oldest first; with `updated_since` by time of change, from then on."""
+        """One page of contacts, oldest first; with `updated_since` by time of change, from then on.
+
+        The latter is a walk that begins at a cursor of our own making: sorting by `dateUpdated` with a cursor was seen
+        to work (API notes §5.10, §7), a filter on it was not.
+        """
+        if updated_since is not None and cursor is None:
+            cursor = (int(updated_since.timestamp() * 1000) - 1, FIRST_ID)
         body: dict[str, Any] = {
             "locationId": self.location_id,
             "pageLimit": limit,
-            "sort": [{"field": "dateAdded", "direction": "asc"}],
+            "sort": [{"field": "dateUpdated" if updated_since else "dateAdded", "direction": "asc"}],
         }
-        if updated_since is not None:
-            body["sort"] = [{"field": "dateUpdated", "direction": "asc"}]
-            body["filters"] = [{"field": "dateUpdated", "operator": "range", "value": {"gte": iso(updated_since)}}]
         if cursor is not None:
             body["searchAfter"] = list(cursor)
         answer = self._http.read("POST", "/contacts/search", json_body=body)

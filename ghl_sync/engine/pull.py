@@ -244,7 +244,7 @@ class _Pull:
                 scan.totals.append(page.total)
             scan.ids.update(record.id for record in page.records)
             self._take(kind, page)
-            self.progress(f"{kind}s", len(scan.ids), page.total)
+            self.progress(f"{kind}s", len(scan.ids), page.total if self.since is None else None)
             cursor, scan.number = page.cursor, scan.number + 1
             last = page.size < scan.page_size or cursor is None
             if not last:

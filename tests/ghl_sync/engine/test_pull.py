@@ -162,6 +162,17 @@ def test_an_edit_there_arrives_by_an_incremental_pull(session: Session, connecte
     assert report.calls <= 4
 
 
+def test_a_contact_changed_there_arrives_by_an_incremental_pull(session: Session, connected: Sandbox) -> None:
+    made = an_account(connected)
+    pull(session)
+    connected.edit(made["ines"].id, city="Porto", tags=["vip"])
+    connected.requests.clear()
+    report = pull(Session())
+    assert (report.contacts.seen, report.contacts.updated, report.calls) == (1, 1, 3)
+    assert Contact.objects.get(email="ines@example.com").city == "Porto"
+    assert "filters" not in connected.requests[0].body
+
+
 def test_an_idle_incremental_pull_costs_three_calls(session: Session, connected: Sandbox) -> None:
     an_account(connected)
     pull(session)
