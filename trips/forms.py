@@ -401,6 +401,14 @@ class HealthRecordForm(RuledForm):
     class Meta:
         model = HealthRecord
         exclude: ClassVar[list[str]] = []
+        # Encrypted columns are texts without a limit; these two still hold one line.
+        widgets: ClassVar[dict[str, type[forms.Widget]]] = {
+            "physician_name": UnfoldAdminTextInputWidget,
+            "physician_phone": UnfoldAdminTextInputWidget,
+        }
+        help_texts: ClassVar[dict[str, str]] = {
+            "nothing_to_declare": "The traveller said so; without it an empty record means “not answered”."
+        }
 
 
 class EmergencyContactForm(RuledForm):

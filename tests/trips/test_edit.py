@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from threading import Barrier
 
 import pytest
 from django.core import signing
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test import Client
 from django.urls import reverse
 
 from tests import factories
@@ -443,6 +446,35 @@ def test_somebody_waiting_is_not_booked_on_a_full_trip(clerk):
     staff.save(attendance="booked")
 
     assert staff.errors() == [{"attendance": [FULL]}]
+
+
+@pytest.mark.django_db(transaction=True)
+@postgresql_only
+def test_two_at_once_do_not_both_get_the_last_seat():
+    trip = factories.TripFactory(name="Baracoa", capacity=2, passengers=1)
+    names = [f"trips.{name}" for name in ("view_passenger", "add_passenger", "view_trip", "view_contact")]
+    where = reverse("admin:trips_passenger_add")
+    requests = []
+    for _ in range(2):
+        client = Client()
+        client.force_login(factories.StaffFactory(permissions=names))
+        typed = {"legal_last_name": "Ortiz", "contact": factories.ContactFactory().pk, "trip": trip.pk}
+        requests.append((client, posted(client.get(where), **typed)))
+    together = Barrier(2)
+
+    def post(request):
+        client, data = request
+        together.wait(timeout=10)
+        try:
+            return client.post(where, data).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(post, requests))
+
+    assert sorted(answers) == [200, 302]
+    assert sorted(trip.passengers.values_list("number", flat=True)) == [1, 2]
 
 
 # Locks

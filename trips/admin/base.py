@@ -24,6 +24,7 @@ from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, StackedInline
 from unfold.contrib.filters.admin import RadioFilter
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from trips import rules
 from trips.forms import RENDERED, RuledForm
@@ -59,6 +60,12 @@ def _focus_first(page: Any) -> None:
     field = page.form.fields.get(next(iter(flatten_fieldsets(page.fieldsets)), None))
     if field is not None:
         getattr(field.widget, "widget", field.widget).attrs["data-first"] = True
+
+
+# Four lines show that there is room; Django's ten push everything else off the page.
+SHORTER_TEXTS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
+    models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 4})}
+}
 
 
 class GuardedFields:
@@ -99,6 +106,7 @@ class Refusal:
 class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
     """A page for rows that staff edit. `form` is a `RuledForm`."""
 
+    formfield_overrides: Any = SHORTER_TEXTS
     actions: Any = ("delete_selected",)
     delete_confirmation_template = "trips/admin/delete.html"
     delete_selected_confirmation_template = "trips/admin/delete_selected.html"
@@ -206,6 +214,7 @@ class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
 class StaffInline(GuardedFields, StackedInline):
     """A part of a row on its page. Its own model's permissions decide who sees it."""
 
+    formfield_overrides: Any = SHORTER_TEXTS
     tab = True
     extra = 0
 

@@ -110,11 +110,29 @@ class HealthRecordInline(PassengerPart):
     model = HealthRecord
     form = HealthRecordForm
     max_num = 1
+    fields = (
+        "nothing_to_declare",
+        "allergies",
+        "diet",
+        "medical_notes",
+        "medications",
+        "general_health",
+        ("physician_name", "physician_phone"),
+    )
 
 
 class EmergencyContactInline(PassengerPart):
     model = EmergencyContact
     form = EmergencyContactForm
+    fields = (
+        ("first_name", "last_name"),
+        ("relationship", "position"),
+        ("phone", "mobile"),
+        "email",
+        "address",
+        ("city", "state"),
+        "postal_code",
+    )
 
 
 class PassengerLookFilter(LookFilter):

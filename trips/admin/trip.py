@@ -50,7 +50,10 @@ class TripAdmin(ArchiveActions, StaffAdmin):
     tabs: tuple[tuple[str, dict[str, Any]], ...] = (
         (
             "Programme",
-            {"classes": ("tab",), "fields": ("destination", "description", ("arrival_date", "return_date"))},
+            {
+                "classes": ("tab",),
+                "fields": ("destination", ("arrival_date", "return_date"), "nights_override", "description"),
+            },
         ),
         (
             "Money",
@@ -66,7 +69,7 @@ class TripAdmin(ArchiveActions, StaffAdmin):
                 "fields": ("lodging", "lodging_notes", "travel_business", "travel_category", "vendor_terms"),
             },
         ),
-        ("Progress", {"classes": ("tab",), "fields": ("stage", "status", "nights_override", "internal_notes")}),
+        ("Progress", {"classes": ("tab",), "fields": (("stage", "status"), "internal_notes")}),
     )
     facts = ("Record", {"classes": ("tab",), "fields": ("nights_counted", "legacy_trip_id", "archived_at")})
 
