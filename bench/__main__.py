@@ -23,7 +23,7 @@ from types import FrameType
 
 from bench import processes
 from bench.processes import ROOT, Failed
-from bench.rows import Row, table
+from bench.rows import SECONDS_PER, Row, table
 from bench.scratch import Scratch, Sqlite, find_server
 from bench.sections import ACCOUNTS, SECTIONS, Section
 from bench.stage import FULL, TINY
@@ -166,7 +166,11 @@ def better(first: list[Row], second: list[Row]) -> list[Row]:
     """Of two runs of a section the one that missed less; a run that the machine's other work spoiled does not count."""
     missed_first, missed_second = (sum(row.passed is False for row in rows) for rows in (first, second))
     chosen, words = (second, "second of two runs") if missed_second < missed_first else (first, "first of two runs")
-    return [replace(row, note=f"{row.note}; {words}" if row.note else words) for row in chosen]
+    return [noted(row, words) if row.unit in SECONDS_PER else row for row in chosen]
+
+
+def noted(row: Row, words: str) -> Row:
+    return replace(row, note=f"{row.note}; {words}" if row.note else words)
 
 
 def say(words: str) -> None:

@@ -52,7 +52,7 @@ class Ran:
 
 
 class Command:
-    """`manage.py …` of which stdout is one JSON object, started at once; as a context manager it ends with the block."""
+    """`manage.py …` whose stdout is one JSON object, started at once; as a context manager it ends with the block."""
 
     def __init__(self, *words: str, env: Mapping[str, str], log: Path) -> None:
         self._words = words
