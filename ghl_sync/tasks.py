@@ -18,7 +18,7 @@ from ghl_sync.conf import config
 from ghl_sync.engine import options, push
 from ghl_sync.engine import pull as pulling
 from ghl_sync.engine.results import Result
-from ghl_sync.engine.session import CannotRun, Session
+from ghl_sync.engine.session import CannotRun, Session, unlogged_queries
 
 logger = logging.getLogger("ghl_sync.tasks")
 
@@ -138,7 +138,7 @@ def _run(work: Callable[[Session], object]) -> None:
     try:
         session = Session(lane="bulk")
         session.check_running()
-        with session.stop_on_trouble():
+        with session.stop_on_trouble(), unlogged_queries():
             work(session)
     except CannotRun as error:
         logger.info("%s", error)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from ghl_sync.client import GHLClient
 from ghl_sync.client.errors import GHLError, MissingScope, NeedsAttention
@@ -124,6 +124,20 @@ class Session:
             raise
         finally:
             self.limiter.flush()
+
+
+@contextmanager
+def unlogged_queries() -> Iterator[None]:
+    """Within the block Django keeps no list of queries.
+
+    With DEBUG, the default of a first try, it does for every connection: a sixth of a full pull's time, for a list
+    that nobody reads outside a request. There is no switch for it but the cursor that keeps it.
+    """
+    connection.make_debug_cursor = connection.make_cursor  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        del connection.make_debug_cursor
 
 
 def load_definitions(settings: Config) -> Definitions:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, reset_queries
 
-from ghl_sync.engine.session import Session
+from ghl_sync.engine.session import Session, unlogged_queries
 from ghl_sync.models import Link, Location, Run
 from ghl_sync.sandbox.server import Sandbox
 from tests.factories import ContactFactory, TripFactory
@@ -194,3 +195,16 @@ def test_status_tells_how_things_stand(session: Session, connected: Sandbox) -> 
     words = io.StringIO()
     call_command("ghl_status", stdout=words)
     assert "Records: 2 synced, 1 waiting." in words.getvalue()
+
+
+def test_a_pull_keeps_no_list_of_its_queries(session: Session, connected: Sandbox, settings: Any) -> None:
+    settings.DEBUG = True
+    a_card(connected)
+    reset_queries()
+    with unlogged_queries():
+        Trip.objects.count()
+    assert connection.queries == []
+    Trip.objects.count()
+    assert len(connection.queries) == 1
+    run("pull_ghl", "--json")
+    assert not [query for query in connection.queries if "INSERT INTO" in query["sql"]]

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.results import KindCounts, PullReport
-from ghl_sync.engine.session import Session
+from ghl_sync.engine.session import Session, unlogged_queries
 from ghl_sync.management.output import COULD_NOT_RUN, RECORD_FAILED, ReportingCommand
 
 KINDS = ("contacts", "trips", "passengers", "definitions")
@@ -43,7 +43,7 @@ class Command(ReportingCommand):
         with self.reporting(shape):
             session = Session(read_only=options["dry_run"])
             session.check_running()
-            with session.stop_on_trouble(), _Bars(hidden=options["no_progress"]) as bars:
+            with session.stop_on_trouble(), unlogged_queries(), _Bars(hidden=options["no_progress"]) as bars:
                 report = pull(
                     session,
                     full=options["full"],
