@@ -32,6 +32,8 @@ from trips.text import fold_name
 HONEST_SECONDS = 120
 DATE_HEADER_DOUBT = dt.timedelta(seconds=2)
 OWNERS = {"trip": "organiser", "passenger": "contact"}
+# Issues about a value that went, or could not go, to GoHighLevel.
+VALUE_ISSUES = ("kept", "no_option", "no_field", "refused")
 OUTCOMES = {
     Action.ASK: Conflict.Outcome.ASKED,
     Action.OURS_WON: Conflict.Outcome.OURS,
@@ -82,7 +84,7 @@ def settle(
         plan = plan_for(session, link, local, base, readings, record, seen)
         changed = _carry_out(link, local, base, plan, readings, record)
         fan_out(session, link, local, base)
-        remember(local, base)
+        remember(local, base, plan)
         return Settled(local, base, plan, changed)
 
 
@@ -165,18 +167,38 @@ def _carry_out(
         _move(local, plan.move, columns)
     if readings is not None:
         _owner(local, base, readings, record, columns)
-        _raw_trip(local, base, readings, columns)
-        _trip_by_key(local, base, readings, columns)
+        _raw_trip(local, base, plan, readings, columns)
+        _trip_by_key(local, base, plan, readings, columns)
         _linking_issue(link, local, readings)
     if columns:
         local.save(columns)
     for name, (ours, theirs) in plan.pairs.items():
         base.agree(name, ours, theirs)
+    for name, theirs in plan.theirs.items():
+        base.agree_remote(name, theirs)
+    if readings is not None:
+        _close_answered(link, local, readings)
     moved_papers = store_documents(local, plan.documents) if plan.documents else False
     if plan.moves and local.kind == "passenger":
         # The other parts of the reference still name the old trip over there.
         state.record_change("passenger", local.obj.pk, cause=Cause.RENAMED, lane=Lane.BULK)
+    if link.kind == "trip" and "name" in plan.apply:
+        # Its new name must become an option: nobody could book on it over there otherwise.
+        state.record_change("trip", local.obj.pk, cause=Cause.OPTION, lane=Lane.BULK)
     return bool(columns) or moved_papers
+
+
+def _close_answered(link: Link, local: Local, readings: Readings) -> None:
+    """Issues of values that both sides hold alike by now; and a contact whose own record has been read."""
+    ours, table = local.values(), local.table
+    alike = {
+        name
+        for name, reading in readings.items()
+        if not reading.unreadable and table.by_name[name].converter.same(ours.get(name), reading.value)
+    }
+    state.close_issues(link, fields=alike, codes=VALUE_ISSUES)
+    if link.kind == "contact":
+        state.close_issues(link, codes=("stub",))
 
 
 def _raise_questions(link: Link, local: Local, base: Base, plan: Plan, record: Record | None) -> None:
@@ -231,13 +253,16 @@ def _owner(local: Local, base: Base, readings: Readings, record: Record | None, 
     base.agree(name, reading.value, reading.value)
 
 
-def _raw_trip(local: Local, base: Base, readings: Readings, columns: dict[str, set[str]]) -> None:
-    """A passenger without a trip keeps what GoHighLevel calls it; the work list groups by that."""
-    if local.kind != "passenger" or local.obj.trip_id is not None:
+def _raw_trip(local: Local, base: Base, plan: Plan, readings: Readings, columns: dict[str, set[str]]) -> None:
+    """A passenger without a trip keeps what GoHighLevel calls it; the work list groups by that.
+
+    Not while our own unlinking is still to be sent, or disputed: it would be undone.
+    """
+    if local.kind != "passenger" or local.obj.trip_id is not None or plan.reference_open:
         return
     for name, column, empty in (("trip_name", "trip_name_raw", ""), ("trip_id", "trip_id_raw", None)):
         reading = readings.get(name)
-        if reading is None or reading.unreadable:
+        if reading is None or reading.unreadable or name in plan.push:
             continue
         value = empty if reading.value is None else reading.value
         if getattr(local.obj, column) != value:
@@ -246,9 +271,14 @@ def _raw_trip(local: Local, base: Base, readings: Readings, columns: dict[str, s
         base.agree(name, reading.value, reading.value)
 
 
-def _trip_by_key(local: Local, base: Base, readings: Readings, columns: dict[str, set[str]]) -> None:
-    """A passenger that still has no trip takes the one our own key, its number or its name point to."""
-    if local.kind != "passenger" or local.obj.trip_id is not None or base.extra.get("target"):
+def _trip_by_key(local: Local, base: Base, plan: Plan, readings: Readings, columns: dict[str, set[str]]) -> None:
+    """A passenger that still has no trip takes the one our own key, its number or its name point to.
+
+    One that names no trip at all was taken off its trip, whatever key has been left behind.
+    """
+    if local.kind != "passenger" or local.obj.trip_id is not None or base.extra.get("target") or plan.reference_open:
+        return
+    if not local.obj.trip_name_raw and local.obj.trip_id_raw is None:
         return
     key = readings.get("trip_key")
     target = find_trip_by_key(key.value) if key and key.value else None
@@ -293,9 +323,26 @@ def adopt_writes(link: Link, base: Base) -> list[Write]:
     return writes
 
 
-def remember(local: Local, base: Base) -> None:
-    """What only our side knows and the next comparison needs."""
+def remember(local: Local, base: Base, plan: Plan | None = None) -> None:
+    """What only our side knows and the next comparison needs.
+
+    A move that is not agreed yet stays a move: what the reference meant before is kept until it has been sent.
+    """
+    before = base.extra.get("target")
     base.extra = extra_of(local)
+    if plan is not None and plan.reference_open:
+        base.extra.pop("target", None)
+        if before is not None:
+            base.extra["target"] = before
+
+
+def reference_sent(local: Local, base: Base, plan: Plan, sent: Collection[str]) -> None:
+    """Our move has arrived whole: from now on both sides mean the same row."""
+    names = {row.name for row in local.table.fields if row.reference} & set(plan.push)
+    if names and names <= set(sent):
+        base.extra.pop("target", None)
+        if local.target is not None:
+            base.extra["target"] = local.target
 
 
 def extra_of(local: Local) -> dict[str, Any]:

@@ -13,9 +13,9 @@ import random
 import time
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
-from ghl_sync.client.errors import TryLater
+from ghl_sync.client.errors import RateLimited
 from ghl_sync.client.types import RateState
 from ghl_sync.engine.clock import database_now
 from ghl_sync.models import Location, RateSlot
@@ -23,6 +23,7 @@ from ghl_sync.models import Location, RateSlot
 MARGIN = 1.02  # the server counts when a call arrives, we when it leaves
 MORE_THAN_WE_CAN_SEND = 2_000  # per interval; slots for such a limit would only cost time
 FLUSH_SECONDS = 1.0
+POLL_SECONDS = 0.05
 
 
 class DatabaseLimiter:
@@ -36,10 +37,11 @@ class DatabaseLimiter:
         self._flushed = time.monotonic()
 
     def acquire(self, lane: str) -> None:
-        """Wait for the right to send one call. Raises TryLater when that would take too long."""
+        """Wait for the right to send one call. Raises RateLimited when that would take too long."""
         self._calls += 1
-        if self._location.rate_max < MORE_THAN_WE_CAN_SEND:
-            wait = self._reserve()
+        taken = self._location.rate_max >= MORE_THAN_WE_CAN_SEND
+        while not taken:
+            wait, taken = self._reserve()
             if wait > 0:
                 time.sleep(wait)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
@@ -64,7 +66,8 @@ class DatabaseLimiter:
     def hit_429(self, retry_after: float) -> None:
         """GoHighLevel refused a call: nobody sends for `retry_after` seconds."""
         until = database_now() + dt.timedelta(seconds=retry_after)
-        Location.objects.filter(pk=self._pk).update(held_until=until)
+        shorter = Q(held_until__isnull=True) | Q(held_until__lt=until)
+        Location.objects.filter(shorter, pk=self._pk).update(held_until=until)
 
     def flush(self) -> None:
         """Add the calls made since the last time to the day's count."""
@@ -78,33 +81,36 @@ class DatabaseLimiter:
         ):
             rows.update(calls_day=today, calls_today=calls, daily_remaining=self._location.daily_remaining)
 
-    def _reserve(self) -> float:
-        """Seconds until the reserved moment."""
+    def _reserve(self) -> tuple[float, bool]:
+        """Seconds to wait, and whether a slot is reserved for the moment after them; else ask again then."""
         with transaction.atomic():
             location = Location.objects.get(pk=self._pk)
             now = database_now()
             if location.held_until and location.held_until > now:
                 held = (location.held_until - now).total_seconds()
                 self._refuse_if_long(held)
-                return held + random.uniform(0, 0.5)  # noqa: S311 - spreads callers, guards nothing
-            slot = self._next_slot(location)
+                return held + random.uniform(0, 0.5), False  # noqa: S311 - spreads callers, guards nothing
+            slot = self._next_slot(location, now)
+            if slot is None:  # every slot is being taken this instant by someone else
+                return POLL_SECONDS, False
             start = max(now, slot.free_at)
             wait = (start - now).total_seconds()
             self._refuse_if_long(wait)
             interval = dt.timedelta(milliseconds=location.rate_interval_ms * MARGIN)
             RateSlot.objects.filter(pk=slot.pk).update(free_at=start + interval)
             self._location.rate_max, self._location.rate_interval_ms = location.rate_max, location.rate_interval_ms
-            return wait
+            return wait, True
 
-    def _next_slot(self, location: Location) -> RateSlot:
+    def _next_slot(self, location: Location, now: dt.datetime) -> RateSlot | None:
         slots = RateSlot.objects.filter(location=location)
         if slots.count() != location.rate_max:
             self._fit(location)
         if connection.features.has_select_for_update_skip_locked:
             slots = slots.select_for_update(skip_locked=True)
         slot = slots.order_by("free_at", "number").first()
-        if slot is None:  # every slot is being taken this instant by someone else
-            raise TryLater("All calls of this moment are taken.", retry_after=0.2)
+        if slot is not None and slot.free_at > now:
+            # Somebody may have moved this one on between our choice and our lock; another one may be free.
+            slot = slots.order_by("free_at", "number").first()
         return slot
 
     def _fit(self, location: Location) -> None:
@@ -118,4 +124,4 @@ class DatabaseLimiter:
 
     def _refuse_if_long(self, wait: float) -> None:
         if wait > self._longest_wait:
-            raise TryLater(f"GoHighLevel's limit is used up; free again in {wait:.0f} s.", retry_after=wait)
+            raise RateLimited(f"GoHighLevel's limit is used up; free again in {wait:.0f} s.", retry_after=wait)

@@ -37,6 +37,7 @@ def mark_deleted(kind: str, object_id: int) -> int | None:
     link_id = Link.objects.filter(kind=kind, object_id=object_id).values_list("pk", flat=True).first()
     if link_id is not None:
         state.record_change(kind, object_id)
+        state.forget_gone(link_id)
     return link_id
 
 

@@ -40,18 +40,24 @@ class ConflictNote:
 
 @dataclass
 class Plan:
-    """`move` is the row a reference shall point to (`UNSET`: leave it); pairs are agreements with nothing to send."""
+    """`move` is the row a reference shall point to, where `moves`; pairs are agreements with nothing to send.
+
+    `theirs` is what GoHighLevel holds of fields that are only written. `reference_open` says that both sides do not
+    agree yet which row the reference means: until they do, the one agreed on before is remembered.
+    """
 
     apply: Values = field(default_factory=dict)
     push: Values = field(default_factory=dict)
     ride: Values = field(default_factory=dict)
     pairs: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    theirs: dict[str, Any] = field(default_factory=dict)
     documents: dict[str, Any] = field(default_factory=dict)
     issues: list[IssueNote] = field(default_factory=list)
     conflicts: list[ConflictNote] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
     move: Any = None
     moves: bool = False
+    reference_open: bool = False
 
     @property
     def writes_locally(self) -> bool:
@@ -88,7 +94,7 @@ def decide(
         if row.reference or row.name == "title":
             continue
         if row.way is Way.UP:
-            _ride(plan, base, row, local, situation)
+            _ride(plan, base, row, local, readings, situation)
         elif row.part == "documents":
             _documents(plan, base, row, readings)
         elif direction != "off":
@@ -97,12 +103,33 @@ def decide(
     return plan
 
 
-def _ride(plan: Plan, base: Base, row: FieldMap, local: Mapping[str, Any], situation: Situation) -> None:
-    value = local.get(row.name)
-    if row.name in situation.parked or base.remote_is(row.name, value):
+def _ride(
+    plan: Plan,
+    base: Base,
+    row: FieldMap,
+    local: Mapping[str, Any],
+    readings: Readings | None,
+    situation: Situation,
+) -> None:
+    """A field that is only written goes along with others, and by itself only where leaving it would mislead."""
+    name, ours, theirs = row.name, local.get(row.name), base.remote.get(row.name)
+    reading = (readings or {}).get(name)
+    if reading is not None and not reading.unreadable:
+        theirs = reading.value
+        if not base.remote_is(name, theirs):
+            plan.theirs[name] = theirs
+    if name in situation.parked or _equal(row, ours, theirs):
         return
-    reason = row.name in CAUSED and CAUSED[row.name] in situation.causes
-    (plan.push if reason else plan.ride)[row.name] = value
+    caused = name in CAUSED and CAUSED[name] in situation.causes
+    # A key that names another trip than ours would win over name and number when the record is read afresh.
+    misleads = name == "trip_key" and theirs is not None
+    late = reading is not None and _is_late(base, name, theirs, situation)
+    (plan.push if caused or misleads or late else plan.ride)[name] = ours
+
+
+def _is_late(base: Base, name: str, theirs: Any, situation: Situation) -> bool:
+    """Whether what they hold is an older value of ours that arrived behind our back."""
+    return any(base.opens(name, value, theirs) for value in situation.late.get(name, ()))
 
 
 def _documents(plan: Plan, base: Base, row: FieldMap, readings: Readings | None) -> None:
@@ -147,7 +174,7 @@ def _field(
         return
     theirs = reading.value
     plan.settled.add(name)
-    if any(base.opens(name, value, theirs) for value in situation.late.get(name, ())) and not _equal(row, ours, theirs):
+    if _is_late(base, name, theirs, situation) and not _equal(row, ours, theirs):
         if may_push:
             plan.push[name] = ours
         return
@@ -208,7 +235,15 @@ def _reference(
         and not base.remote_is(row.name, read[row.name].value)
         and not row.converter.same(read[row.name].value, base.remote.get(row.name))
     }
-    relabelled = {row.name for row in rows if not _equal(row, local.get(row.name), base.local.get(row.name))}
+    late = {
+        row.name
+        for row in rows
+        if row.name in changed
+        and _is_late(base, row.name, read[row.name].value, situation)
+        and not _equal(row, local.get(row.name), read[row.name].value)
+    }
+    changed -= late
+    relabelled = late | {row.name for row in rows if not _equal(row, local.get(row.name), base.local.get(row.name))}
     moved = base.known and situation.local_target != situation.base_target
     target = situation.resolve(read, changed) if changed and situation.resolve else situation.local_target
     if target is UNKNOWN:
@@ -217,6 +252,7 @@ def _reference(
                 IssueNote(name, "unreadable", "GoHighLevel names a trip that does not exist here.", read[name].value)
             )
         plan.settled.update(set(read) - changed)
+        plan.reference_open = moved or not base.known
         return
     action = merge_reference(
         local_moved=moved or not base.known,
@@ -228,6 +264,7 @@ def _reference(
     )
     first = rows[0].name
     plan.settled.update(read)
+    plan.reference_open = (moved or not base.known) and action in CONFLICTING | PUSHING
     if action in CONFLICTING:
         theirs = read[first].value if first in read else None
         plan.conflicts.append(ConflictNote(first, action, local.get(first), theirs, "newest"))
@@ -243,10 +280,9 @@ def _reference(
                 plan.push[name] = local.get(name)
     elif action in PUSHING:
         for row in rows:
-            stale = row.name in relabelled or row.name in changed or moved
-            if (
-                stale
-                and row.name not in situation.parked
-                and not (row.name in read and _equal(row, local.get(row.name), read[row.name].value))
-            ):
+            if not (row.name in relabelled or row.name in changed or moved):
+                continue
+            if row.name in read and _equal(row, local.get(row.name), read[row.name].value):
+                plan.pairs[row.name] = (local.get(row.name), read[row.name].value)
+            elif row.name not in situation.parked:
                 plan.push[row.name] = local.get(row.name)

@@ -101,6 +101,10 @@ def _rare_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+class _Overtaken(Exception):
+    """The link moved on while its record was being merged; nothing of the merge may stay."""
+
+
 class _Pull:
     def __init__(
         self,
@@ -124,7 +128,7 @@ class _Pull:
         self.report = PullReport(mode=str(self.mode.value), dry_run=dry_run)
         self.run_row: Run | None = None
         self.first_fill = False
-        self.started = database_now()
+        self.started = self.asked_at = database_now()
         self._clock = time.monotonic()
         self._calls_before = 0
 
@@ -238,6 +242,7 @@ class _Pull:
         scan = _Scan(kind, self.session.location.page_size)
         cursor = self._resume(scan)
         while True:
+            self.asked_at = database_now()
             page = self._page(scan, cursor)
             self._note_start(page)
             if page.total is not None:
@@ -344,7 +349,7 @@ class _Pull:
     def _came_back(self, kind: Kind, link: Link, record: Record) -> None:
         """Deleted here, still there: its DELETE is on its way, or somebody restored it."""
         counts = self.report.of(kind)
-        if link.remote_gone_at is None:
+        if link.remote_gone_at is None or kind == Kind.CONTACT:  # contacts are never deleted over there
             counts.unchanged += 1
             return
         counts.issues += 1
@@ -371,13 +376,18 @@ class _Pull:
     # Known records
 
     def _merge_all(self, kind: Kind, changed: Sequence[tuple[Record, str, Link]]) -> None:
-        digests: dict[int, tuple[str, dt.datetime | None]] = {}
-        bases = dict(Link.objects.filter(pk__in=[link.pk for _r, _d, link in changed]).values_list("pk", "base"))
-        for record, digest, link in changed:
-            link.base = bases.get(link.pk, {})
+        agreed: list[Link] = []
+        # Base, times and fence must be of one moment, or another's work in between would go unnoticed.
+        links = Link.objects.in_bulk([link.pk for _record, _digest, link in changed])
+        for record, digest, earlier in changed:
+            link = links.get(earlier.pk, earlier)
+            if _older_than_ours(record, link):
+                self.report.of(kind).unchanged += 1
+                continue
             if self._as_agreed(record, link):
                 self.report.of(kind).unchanged += 1
-                digests[link.pk] = (digest, record.updated_at)
+                link.remote_digest, link.remote_updated_at = digest, record.updated_at
+                agreed.append(link)
                 continue
             try:
                 self._merge(kind, record, digest, link)
@@ -385,13 +395,13 @@ class _Pull:
                 self._failed(kind, record, link, error)
             if connection.vendor == "sqlite":
                 time.sleep(SQLITE_PAUSE)
-        if digests and not self.dry:
-            state.store_digests(digests)
+        if agreed and not self.dry:
+            state.store_digests(agreed)
 
     def _as_agreed(self, record: Record, link: Link) -> bool:
         """Whether the record holds exactly what base says: nothing to read or write."""
-        if not link.base or link.remote_dirty_at is not None or _older_than_ours(record, link):
-            return _older_than_ours(record, link)
+        if not link.base or link.remote_dirty_at is not None or self._may_be_old(link):
+            return False
         base = apply.base_of(link)
         readings = read_record(MAPS[link.kind], record, self.session.definitions)
         return all(not item.unreadable and base.remote_is(name, item.value) for name, item in readings.items())
@@ -403,22 +413,14 @@ class _Pull:
             self._plan_only(record, link, counts)
             return
         opened = _open_issues(link)
-        with transaction.atomic():
-            settled = apply.settle(self.session, link, record=record)
-            if settled is None:
-                counts.unchanged += 1
-                return
-            state.pulled(
-                link,
-                settled.base,
-                remote_digest="" if direct else digest,
-                remote_updated_at=record.updated_at,
-                remote_seen_at=database_now(),
-                label=settled.local.label[:255],
-                **({"synced_at": database_now()} if settled.changed else {}),
-            )
-            if settled.plan.push and not state.changes_of(link.kind, link.object_id):
-                state.record_change(link.kind, link.object_id, cause=Cause.SAVED, lane=Lane.BULK)
+        try:
+            settled = self._settle(record, link, "" if direct else digest, direct=direct)
+        except _Overtaken:
+            state.mark_dirty([link.pk])
+            settled = None
+        if settled is None:
+            counts.unchanged += 1
+            return
         counts.issues += max(_open_issues(link) - opened, 0)
         if settled.changed:
             counts.updated += 1
@@ -427,6 +429,35 @@ class _Pull:
         if kind == Kind.TRIP:
             trip = settled.local.obj
             self.importer.trips.add([(trip.pk, trip.uid, trip.legacy_trip_id, trip.name)])
+
+    def _settle(self, record: Record, link: Link, digest: str, *, direct: bool) -> apply.Settled | None:
+        """Merge one record and record the outcome, whole or not at all; None when the object is gone here.
+
+        Raises _Overtaken when somebody had the link since it was read: what was decided rests on an old base.
+        """
+        now = database_now()
+        with transaction.atomic():
+            settled = apply.settle(self.session, link, record=record)
+            if settled is None:
+                return None
+            recorded = state.pulled(
+                link,
+                settled.base,
+                remote_digest=digest,
+                remote_updated_at=record.updated_at,
+                label=settled.local.label[:255],
+                synced_at=now,
+                **({"remote_seen_at": now} if direct else {}),  # a row of the index may be seconds old
+            )
+            if not recorded:
+                raise _Overtaken
+            if settled.plan.push and not state.changes_of(link.kind, link.object_id):
+                state.record_change(link.kind, link.object_id, cause=Cause.SAVED, lane=Lane.BULK)
+        return settled
+
+    def _may_be_old(self, link: Link) -> bool:
+        """Whether the record was read or written by us after this page was asked for."""
+        return link.remote_seen_at is not None and link.remote_seen_at >= self.asked_at
 
     def _plan_only(self, record: Record, link: Link, counts: KindCounts) -> None:
         local = apply.load(link.kind, link.object_id)
@@ -453,7 +484,7 @@ class _Pull:
             database_now() - link.remote_seen_at
         ).total_seconds() < LAG_SECONDS * max(self.session.config.scale, 0.1)
         same_time = record.updated_at is not None and record.updated_at == link.remote_updated_at
-        if not emptied and not (recent and same_time):
+        if not emptied and not (recent and same_time) and not self._may_be_old(link):
             return record, False
         client = self.session.client
         try:
@@ -555,6 +586,8 @@ class _Pull:
             if not self.dry:
                 pipeline_id = str(record.raw.get("pipelineId") or "")
                 state.met(link, record.id, location_id=self.session.config.location_id, pipeline_id=pipeline_id)
+        elif link.remote_id == record.id:
+            counts.unchanged += 1  # a worker made it this moment
         else:
             counts.issues += 1
             if not self.dry:
@@ -576,6 +609,7 @@ class _Pull:
             if not scan.whole:
                 logger.warning("%d %ss seen, %s reported; nothing counts as missing", len(scan.ids), kind, scan.totals)
                 return
+        state.close_absent(kind, scan.ids)
         present = Link.objects.filter(
             kind=kind,
             location_id=self.session.config.location_id,
@@ -617,6 +651,7 @@ class _Pull:
             self.report.of(kind).gone += 1
             return
         state.seen_again([link.pk])
+        link.refresh_from_db()
         self._merge(kind, record, "", link)  # moved to another pipeline, most likely
 
 

@@ -6,6 +6,7 @@ and a doubtful create is never repeated before it has been looked up twice after
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -16,6 +17,7 @@ from ghl_sync.client.errors import (
     DuplicateContact,
     DuplicateOpportunity,
     GHLError,
+    MissingScope,
     NeedsAttention,
     NotFound,
     NotSent,
@@ -32,7 +34,7 @@ from ghl_sync.engine.local import MODELS, Local, contact_id_of, load
 from ghl_sync.engine.results import PushReport, Result
 from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import Seen
-from ghl_sync.mapping.fields import Values, Way
+from ghl_sync.mapping.fields import FieldMap, Values, Way
 from ghl_sync.mapping.table import CONTACT_KEY_FIELD, KEY_FIELD, MAPS
 from ghl_sync.mapping.translate import Body, build_body, read_record
 from ghl_sync.models import Cause, Kind, Link, Write
@@ -64,12 +66,23 @@ def reconcile(session: Session, link_id: int, *, force: bool = False) -> Result:
     if claimed is None:
         return Result.BUSY
     try:
+        return _attempt(session, claimed)
+    except state.LostLease:
+        return Result.BUSY
+    except GHLError:
+        raise
+    except Exception as error:
+        state.broke_off(claimed, f"An error of ours ({type(error).__name__}); the log says more.")
+        raise
+
+
+def _attempt(session: Session, claimed: Link) -> Result:
+    """One claimed record, and what each kind of failure means for it."""
+    try:
         with session.client.deadline(lambda: state.lease_left(claimed)):
             return _work(session, claimed)
     except _Done as done:
         return done.result
-    except state.LostLease:
-        return Result.BUSY
     except NeedsAttention as error:
         state.release(claimed, why=error.words, after=60 * session.config.scale)
         raise
@@ -89,8 +102,10 @@ def _work(session: Session, link: Link) -> Result:
     session.client.lane = seen.lane
     if not MODELS[link.kind]._base_manager.filter(pk=link.object_id).exists():
         return _delete(session, link, seen)
-    if Cause.SAVED in seen.causes and link.parked_fields:
-        state.keep(link, parked_fields=[])  # the person may have mended what was refused
+    if link.parked_fields and _saved_since(seen, link.last_error_at):
+        # The person may have mended what was refused.
+        state.close_issues(link, fields=link.parked_fields, codes=("refused",))
+        state.keep(link, parked_fields=[])
     if link.gone_at is not None and Cause.ASKED not in seen.causes:
         state.release(link, why="Gone in GoHighLevel; a person decides.")
         return Result.UNCHANGED
@@ -99,15 +114,21 @@ def _work(session: Session, link: Link) -> Result:
     return _update(session, link, seen)
 
 
+def _saved_since(seen: Seen, moment: dt.datetime | None) -> bool:
+    return seen.newest is not None and (moment is None or seen.newest > moment)
+
+
 # An existing record
 
 
 def _update(session: Session, link: Link, seen: Seen) -> Result:
     doubts = state.open_writes(link)
+    if not link.base:
+        _adopt_created(link)
     look = bool(doubts) or link.remote_dirty_at is not None or Cause.ASKED in seen.causes or not link.base
     record = _get(session, link) if look else None
     settled = apply.settle(session, link, record=record, seen=seen)
-    if settled is not None and settled.plan.push and record is None and not _fresh(session, link):
+    if settled is not None and settled.plan.push and record is None and not _may_send_blind(session, link, settled):
         record = _get(session, link)
         settled = apply.settle(session, link, record=record, seen=seen)
     if settled is None:
@@ -121,6 +142,21 @@ def _update(session: Session, link: Link, seen: Seen) -> Result:
         return Result.UPDATED if sent else result
     state.agreed(link, settled.base, seen, **_facts(record))
     return result
+
+
+def _adopt_created(link: Link) -> None:
+    """The record was made by us, though no answer said so: what the create held is what both sides agreed on."""
+    base = apply.base_of(link)
+    for values in state.created_values(link):
+        for name, value in values.items():
+            base.adopt(name, value)
+    if base.known:
+        state.keep(link, base=base.dump())
+
+
+def _may_send_blind(session: Session, link: Link, settled: apply.Settled) -> bool:
+    """Whether base stands for what GoHighLevel holds: just seen, and nothing to send is under dispute."""
+    return _fresh(session, link) and not state.disputed(link, settled.plan.push)
 
 
 def _fresh(session: Session, link: Link) -> bool:
@@ -192,8 +228,10 @@ def _send(session: Session, link: Link, settled: apply.Settled) -> tuple[dict[st
         )
         record = _called(write, lambda: _put(session, link, body.body), on_refused=lambda e: _park_fields(link, e))
         facts = _verify(session, link, base, body.sent, record)
+        apply.reference_sent(settled.local, base, settled.plan, body.sent)
     if tags:
         _send_tags(session, link, base, wanted["tags"])
+        facts["remote_seen_at"] = database_now()
     return facts, sends or tags
 
 
@@ -236,7 +274,13 @@ def _called(write: Write, call: Callable[[], Any], on_refused: Callable[[Refused
 
 
 def _park_fields(link: Link, error: Refused) -> None:
-    """A 422 that names properties parks those fields; the rest goes with the next try."""
+    """A 422 that names properties parks those fields; the rest goes with the next try.
+
+    A record that is not there any more is looked at once more: the look finds out whether it is gone.
+    """
+    if isinstance(error, NotFound):
+        state.keep(link, remote_dirty_at=database_now())
+        raise TryLater(error.words, retry_after=0.0)
     names = {row.name for row in MAPS[link.kind].natives if row.remote in error.fields} - set(link.parked_fields)
     if not names:
         return
@@ -256,12 +300,24 @@ def _verify(session: Session, link: Link, base: Base, sent: Values, record: Reco
     for name, value in sent.items():
         reading = readings.get(name)
         kept = reading.value if reading is not None and not reading.unreadable else None
-        base.agree(name, value, kept)
         if table.by_name[name].converter.same(value, kept):
-            state.close_issues(link, fields=(name,), codes=("kept", "no_option", "no_field", "refused"))
+            base.agree(name, value, kept)
+            state.close_issues(link, fields=(name,), codes=apply.VALUE_ISSUES)
+            continue
+        new = state.open_issue(link, "kept", f"GoHighLevel kept another value for {name}.", field=name)
+        if new and value is not None and name in options.GROWING:
+            _option_is_lost(session, link, table.by_name[name], str(value))
+            base.agree_remote(name, kept)  # ours is not agreed: it goes again once the option is there
         else:
-            state.open_issue(link, "kept", f"GoHighLevel kept another value for {name}.", field=name)
+            base.agree(name, value, kept)
     return _facts(record)
+
+
+def _option_is_lost(session: Session, link: Link, row: FieldMap, label: str) -> None:
+    """An option that we know of is not there any more: somebody else wrote the list. It is read and added again."""
+    definition = session.definitions.fields.get(row.remote)
+    if definition is not None:
+        options.want(session, definition.id, label, link.kind, link.object_id)
 
 
 def _note_unsendable(session: Session, link: Link, body: Body) -> None:
@@ -292,7 +348,8 @@ def _owner_first(session: Session, link: Link) -> None:
     contact = _owner(session, local)
     if contact is not None:
         theirs = state.ensure_link(contact, str(contact))
-        if not theirs.remote_id and reconcile(session, theirs.pk) == Result.BUSY:
+        rests = theirs.parked_at is not None and not Link.objects.due().filter(pk=theirs.pk).exists()
+        if not theirs.remote_id and not rests and reconcile(session, theirs.pk) == Result.BUSY:
             _await_owner(theirs.pk)
 
 
@@ -467,6 +524,12 @@ def _doubtful_create(session: Session, link: Link) -> Record | None:
     Ends this try (`_Done`) while it is neither: before the settle time, and until two look-ups a minute apart
     found nothing (API notes §8).
     """
+    made = state.answered_create(link)
+    if made:
+        try:
+            return _read(session, link.kind, made)  # the worker that got the answer ended before it could say so
+        except NotFound:
+            logger.info("%s was made and is gone already", link.key)
     doubts = [write for write in state.open_writes(link) if write.action == Write.Action.CREATE]
     if not doubts:
         return None
@@ -587,7 +650,12 @@ def _create_contact(session: Session, link: Link, seen: Seen) -> Result:
 
 
 def _known_contact(session: Session, link: Link, seen: Seen) -> Result | None:
+    """Adopts the contact over there that is this one; None when there is none, or it is another contact of ours."""
     matches = _contacts_like(session, link)
+    if session.location.allow_duplicate_contact:
+        taken = Link.objects.filter(kind=Kind.CONTACT, remote_id__in=[record.id for record in matches])
+        owned = set(taken.exclude(pk=link.pk).values_list("remote_id", flat=True))
+        matches = [record for record in matches if record.id not in owned]
     if len(matches) > 1:
         state.park(link, "The e-mail address and the phone number belong to two contacts in GoHighLevel.")
         return Result.FAILED
@@ -717,9 +785,11 @@ def safely(session: Session, link_id: int) -> Result:
     """Reconcile one record; whatever goes wrong with it is recorded on it and never stops the others."""
     try:
         return reconcile(session, link_id)
+    except MissingScope as error:
+        logger.warning("record %s waits: %s", link_id, error.words)  # the others may not need this scope
+        return Result.FAILED
     except GHLError:
         raise
-    except Exception as error:
+    except Exception:
         logger.exception("record %s failed", link_id)
-        state.broke_off(link_id, f"An error of ours ({type(error).__name__}); the log says more.")
         return Result.FAILED

@@ -14,10 +14,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
 
-from ghl_sync.conf import MAX_CLAIMS, Config
+from ghl_sync.conf import MAX_CLAIMS, Config, config
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.models import (
@@ -164,11 +164,19 @@ def agreed(link: Link, base: Base, seen: Seen, **fields: Any) -> None:
             waits_for="",
             last_error="",
             parked_at=None,
-            remote_dirty_at=None,
+            remote_dirty_at=_still_dirty(link),
             synced_at=Now(),
             **fields,
         )
         Change.objects.filter(pk__in=seen.ids).delete()
+
+
+def _still_dirty(link: Link) -> Any:
+    """The mark that the claim found is done with; one set since then asks for another look."""
+    if link.remote_dirty_at is None:
+        return F("remote_dirty_at")
+    done = When(remote_dirty_at__lte=link.remote_dirty_at, then=Value(None))
+    return Case(done, default=F("remote_dirty_at"), output_field=models.DateTimeField())
 
 
 def keep(link: Link, **fields: Any) -> None:
@@ -196,15 +204,19 @@ def retry_later(link: Link, words: str, config: Config, *, after: float | None =
 
 
 def park(link: Link, words: str) -> None:
-    """A person must act; the record rests until it, or what refused it, changes."""
+    """A person must act; the record rests until it, or what refused it, changes.
+
+    It counts as parked from the claim on: what was saved while GoHighLevel was being asked is news.
+    """
     now = database_now()
-    _finish(link, parked_at=now, last_error=words, last_error_at=now, waits_for="", next_attempt_at=None)
+    claimed = link.leased_until - dt.timedelta(seconds=config().lease) if link.leased_until else now
+    _finish(link, parked_at=claimed, last_error=words, last_error_at=now, waits_for="", next_attempt_at=None)
 
 
-def broke_off(link_id: int, words: str) -> None:
+def broke_off(link: Link, words: str) -> None:
     """Handling a record ended in an error of ours: say so and wait a minute; its attempts keep counting."""
     now = database_now()
-    Link.objects.filter(pk=link_id).update(
+    Link.objects.filter(pk=link.pk, fence=link.fence).update(
         leased_until=None, last_error=words, last_error_at=now, next_attempt_at=now + dt.timedelta(seconds=60)
     )
 
@@ -218,7 +230,8 @@ def ask_for(link: Link) -> None:
     """A person pressed "Sync now": a fresh look at both sides, without waiting."""
     with transaction.atomic():
         unpark(Link.objects.filter(pk=link.pk))
-        Link.objects.filter(pk=link.pk).update(remote_dirty_at=Now())
+        # One that counts as gone is looked for once more; if it is gone, the look says so again.
+        Link.objects.filter(pk=link.pk).update(remote_dirty_at=Now(), gone_at=None, gone_reason="")
         record_change(link.kind, link.object_id, cause=Cause.ASKED)
 
 
@@ -266,12 +279,19 @@ def drop_changes(link: Link) -> None:
 
 
 def pulled(link: Link, base: Base, **fields: Any) -> bool:
-    """Record what a pull found, unless a worker has the link this moment (False: it will look for itself)."""
+    """Record what a pull found; False when somebody has, or had, the link since it was read: nothing is written."""
     free = Link.objects.filter(Q(leased_until__isnull=True) | Q(leased_until__lte=Now()), pk=link.pk, fence=link.fence)
-    if free.update(base=base.dump(), remote_dirty_at=None, missed_scans=0, gone_at=None, gone_reason="", **fields):
-        return True
-    Link.objects.filter(pk=link.pk).update(remote_dirty_at=Now())
-    return False
+    return bool(
+        free.update(
+            base=base.dump(),
+            fence=F("fence") + 1,  # another pull that read the link before this one starts over, too
+            remote_dirty_at=_still_dirty(link),
+            missed_scans=0,
+            gone_at=None,
+            gone_reason="",
+            **fields,
+        )
+    )
 
 
 def met(link: Link, record_id: str, *, location_id: str, pipeline_id: str) -> bool:
@@ -292,10 +312,16 @@ def met(link: Link, record_id: str, *, location_id: str, pipeline_id: str) -> bo
     )
 
 
-def store_digests(digests: Mapping[int, tuple[str, dt.datetime | None]]) -> None:
-    """Remember, by link, in which state a record was found equal to base: seen so again it is not read."""
-    links = [Link(pk=pk, remote_digest=digest, remote_updated_at=at) for pk, (digest, at) in digests.items()]
-    Link.objects.bulk_update(links, ["remote_digest", "remote_updated_at"], batch_size=200)
+def store_digests(links: Sequence[Link]) -> None:
+    """Remember in which state records were found equal to base: seen so again they are not read.
+
+    The links carry what to store. One that somebody has claimed since it was read is left alone.
+    """
+    with transaction.atomic():
+        rows = Link.objects.filter(pk__in=[link.pk for link in links]).order_by("pk").select_for_update()
+        fences = dict(rows.values_list("pk", "fence"))
+        same = [link for link in links if fences.get(link.pk) == link.fence]
+        Link.objects.bulk_update(same, ["remote_digest", "remote_updated_at"], batch_size=200)
 
 
 def forget_digests(location_id: str) -> None:
@@ -340,6 +366,11 @@ def gone(link: Link, reason: str) -> None:
     Link.objects.filter(pk=link.pk, gone_at__isnull=True).update(gone_at=Now(), gone_reason=reason)
 
 
+def forget_gone(link_id: int) -> None:
+    """The object was deleted here, too: nothing is left to decide about its missing half."""
+    Link.objects.filter(pk=link_id, gone_at__isnull=False).update(gone_at=None, gone_reason="")
+
+
 # Writes
 
 
@@ -364,10 +395,11 @@ def close_write(write: Write, outcome: str, *, message: str = "", trace_id: str 
 
 def looked_in_vain(write: Write, *, counts: bool) -> int:
     """A look-up for a doubtful create found nothing; returns how many that counted did so."""
-    now = database_now()
-    Write.objects.filter(pk=write.pk).update(looked_up_at=now, empty_lookups=F("empty_lookups") + int(counts))
-    write.looked_up_at = now
-    write.empty_lookups += int(counts)
+    if counts:
+        # Only these set the time: looks in between must not put off the next one that counts.
+        write.looked_up_at = database_now()
+        write.empty_lookups += 1
+        Write.objects.filter(pk=write.pk).update(looked_up_at=write.looked_up_at, empty_lookups=write.empty_lookups)
     return write.empty_lookups
 
 
@@ -375,14 +407,37 @@ def open_writes(link: Link) -> list[Write]:
     return list(Write.objects.filter(link=link, outcome=Write.Outcome.OPEN).order_by("pk"))
 
 
+def _not_agreed(link: Link) -> Q:
+    """Writes that arrived, or may have, and that no agreement covers: the worker ended before it recorded one."""
+    arrived = Q(outcome__in=(Write.Outcome.DONE, Write.Outcome.FOUND))
+    known = [moment for moment in (link.remote_seen_at, link.synced_at) if moment is not None]
+    if known:
+        arrived &= Q(closed_at__gt=max(known))
+    return Q(outcome=Write.Outcome.OPEN) | arrived
+
+
+def created_values(link: Link) -> list[dict[str, Any]]:
+    """What the creates of a record held that no agreement covers yet, oldest first."""
+    creates = Write.objects.filter(_not_agreed(link), link=link, action=Write.Action.CREATE).order_by("pk")
+    return list(creates.values_list("values", flat=True))
+
+
+def answered_create(link: Link) -> str:
+    """The id of the record that a create of this link has made, though the link was never told; else empty."""
+    made = Write.objects.filter(link=link, action=Write.Action.CREATE, outcome=Write.Outcome.DONE).exclude(remote_id="")
+    return made.order_by("-pk").values_list("remote_id", flat=True).first() or ""
+
+
 def late_values(link: Link, config: Config) -> dict[str, list[Any]]:
-    """Values of updates whose fate was never certain, young enough to be applied late, by field."""
+    """By field, values of ours that may stand over there without being agreed on.
+
+    Those of writes that no agreement covers, and of updates that were not there when we looked but are young enough
+    to be applied late.
+    """
     since = database_now() - dt.timedelta(seconds=config.settle + config.timeout)
+    late = Q(outcome=Write.Outcome.NOT_APPLIED, action=Write.Action.UPDATE, sent_at__gte=since)
     doubtful = Write.objects.filter(
-        link=link,
-        action=Write.Action.UPDATE,
-        sent_at__gte=since,
-        outcome__in=(Write.Outcome.OPEN, Write.Outcome.NOT_APPLIED),
+        _not_agreed(link) | late, link=link, action__in=(Write.Action.UPDATE, Write.Action.CREATE)
     )
     found: dict[str, list[Any]] = {}
     for values in doubtful.values_list("values", flat=True):
@@ -423,6 +478,13 @@ def close_issues(link: Link, fields: Collection[str] | None = None, codes: Colle
     issues.update(closed_at=Now())
 
 
+def close_absent(kind: str, remote_ids: Collection[str]) -> None:
+    """Questions about a second record, or one that came back, end when a whole scan does not meet it any more."""
+    asked = Issue.objects.filter(link__kind=kind, code__in=("twin", "came_back"), closed_at__isnull=True)
+    over = [pk for pk, remote_id in asked.values_list("pk", "remote_id") if remote_id and remote_id not in remote_ids]
+    Issue.objects.filter(pk__in=over).update(closed_at=Now())
+
+
 def open_conflict(link: Link, *, field: str, outcome: str, **fields: Any) -> None:
     """Record that both sides changed one field; one that a policy decided is closed at once but kept."""
     resolved = None if outcome == Conflict.Outcome.ASKED else Now()
@@ -430,6 +492,13 @@ def open_conflict(link: Link, *, field: str, outcome: str, **fields: Any) -> Non
     if Conflict.objects.filter(link=link, field=field, resolved_at__isnull=True).update(**values):
         return
     Conflict.objects.create(link=link, field=field, **values)
+
+
+def disputed(link: Link, fields: Collection[str]) -> bool:
+    """Whether a person is to decide about one of these fields, or GoHighLevel holds what cannot be read."""
+    asked = Conflict.objects.filter(link=link, field__in=fields, resolved_at__isnull=True)
+    odd = Issue.objects.filter(link=link, field__in=fields, closed_at__isnull=True, code=Issue.Code.UNREADABLE)
+    return asked.exists() or odd.exists()
 
 
 def close_conflicts(link: Link, fields: Collection[str]) -> None:

@@ -1,0 +1,354 @@
+"""What goes wrong between two workers, between a push and a pull, and in a worker that ends too early."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from ghl_sync.client import GHLClient
+from ghl_sync.engine import push, state
+from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.pull import _Pull, pull
+from ghl_sync.engine.results import Result
+from ghl_sync.engine.session import Session
+from ghl_sync.models import Change, Conflict, Issue, Link, Write
+from ghl_sync.sandbox.server import Sandbox
+from tests.factories import ContactFactory, PassengerFactory, TripFactory
+from trips.models import Trip
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Killed(BaseException):
+    """The process ended at this line."""
+
+
+def link_of(obj: Any) -> Link:
+    link = Link.objects.for_object(obj)
+    assert link is not None
+    return link
+
+
+def a_trip(**values: Any) -> Trip:
+    return TripFactory(**{"organiser": ContactFactory(), **values})
+
+
+def custom(sandbox: Sandbox, obj: Any) -> dict[str, Any]:
+    record = sandbox.store.get(link_of(obj).remote_id)
+    assert record is not None
+    return sandbox.store.custom_by_key(record)
+
+
+def lease_is_over() -> None:
+    Link.objects.filter(leased_until__isnull=False).update(leased_until=database_now() - dt.timedelta(seconds=1))
+
+
+def killed_in(monkeypatch: pytest.MonkeyPatch, name: str, session: Session) -> None:
+    """Push until the worker is killed at the first call of this function of `state`."""
+
+    def ended(*args: Any, **kwargs: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, name, ended)
+        with pytest.raises(Killed):
+            push.run_due(session)
+    lease_is_over()
+
+
+# A worker that ends
+
+
+def test_a_worker_killed_after_the_answer_makes_no_second_record(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = a_trip()
+    push.reconcile(session, link_of(trip.organiser).pk)
+    killed_in(monkeypatch, "keep", session)
+    assert Write.objects.get(link=link_of(trip)).outcome == Write.Outcome.DONE
+
+    push.run_due(Session())
+
+    (card,) = connected.opportunities("TripBooking")
+    assert link_of(trip).remote_id == card.id
+    assert link_of(trip).state_now() == "synced"
+
+
+def test_an_object_deleted_after_such_a_death_leaves_no_record(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = a_trip()
+    push.reconcile(session, link_of(trip.organiser).pk)
+    killed_in(monkeypatch, "keep", session)
+    trip.delete()
+
+    push.run_due(Session())
+
+    assert connected.opportunities("TripBooking") == []
+
+
+def test_an_edit_after_a_worker_died_is_no_conflict(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = a_trip(description="A")
+    push.run_due(session)
+    trip.description = "B"
+    trip.save()
+    killed_in(monkeypatch, "agreed", session)
+    Change.objects.update(at=database_now() - dt.timedelta(hours=1))
+    trip.description = "C"
+    trip.save()
+    Change.objects.update(at=database_now() - dt.timedelta(hours=1))
+
+    push.run_due(Session())
+
+    assert not Conflict.objects.exists()
+    assert custom(connected, trip)["trip_description"] == "C"
+
+
+def test_a_lost_update_found_again_stays_ours_until_it_is_agreed(session: Session, connected: Sandbox) -> None:
+    trip = a_trip(description="A")
+    push.run_due(session)
+    connected.faults.add("lost", method="PUT", path="/opportunities/.*")
+    trip.description = "B"
+    trip.save()
+    push.run_due(session)
+    connected.faults.add("status", method="PUT", path="/opportunities/.*", status=503)
+    trip.description = "C"
+    trip.save()
+    Change.objects.update(at=database_now() - dt.timedelta(hours=1))
+    for _try in range(3):
+        Link.objects.update(next_attempt_at=None)
+        push.run_due(session)
+
+    assert not Conflict.objects.exists()
+    assert custom(connected, trip)["trip_description"] == "C"
+
+
+@pytest.mark.parametrize("edit", ["", "Newer"])
+def test_an_edit_after_a_lost_create_that_a_pull_met_wins(session: Session, connected: Sandbox, edit: str) -> None:
+    trip = a_trip(description="First")
+    connected.faults.add("lost", method="POST", path="/opportunities/")
+    push.run_due(session)
+    trip.description = edit
+    trip.save()
+
+    pull(Session())
+    push.run_due(Session())
+
+    trip.refresh_from_db()
+    assert (trip.description, custom(connected, trip).get("trip_description", "")) == (edit, edit)
+    assert not Conflict.objects.exists()
+
+
+def test_an_error_of_a_worker_past_its_lease_takes_nobody_s_record(session: Session) -> None:
+    contact = ContactFactory()
+    first = state.claim(link_of(contact).pk, 20)
+    assert first is not None
+    lease_is_over()
+    second = state.claim(link_of(contact).pk, 20)
+
+    state.broke_off(first, "An error of ours.")
+
+    assert second is not None
+    assert state.lease_left(link_of(contact)) > 10
+
+
+def test_looks_in_between_do_not_put_off_the_second_one_that_counts(session: Session, connected: Sandbox) -> None:
+    trip = a_trip()
+    push.reconcile(session, link_of(trip.organiser).pk)
+    connected.faults.add("cut", method="POST", path="/opportunities/")
+    push.run_due(session)
+    settled = database_now() - dt.timedelta(seconds=session.config.settle + 1)
+    Write.objects.filter(outcome="open").update(sent_at=settled)
+    link = link_of(trip)
+    push.reconcile(session, link.pk, force=True)
+    first = Write.objects.get(outcome="open").looked_up_at
+
+    push.reconcile(session, link.pk, force=True)
+
+    assert Write.objects.get(outcome="open").looked_up_at == first
+
+
+# Push and pull
+
+
+def test_a_page_from_before_our_write_does_not_undo_it(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is read, then a worker writes and is done, then the page's rows are merged."""
+    connected.store.custom_moves_updated = False
+    trip = a_trip(description="Old")
+    push.run_due(session)
+    Link.objects.update(remote_digest="", remote_seen_at=database_now() - dt.timedelta(hours=1))
+    real = GHLClient.opportunity_page
+    pushed = []
+
+    def page(self: GHLClient, **asked: Any) -> Any:
+        answer = real(self, **asked)
+        if not pushed:
+            pushed.append(True)
+            trip.description = "New"
+            trip.save()
+            push.run_due(Session())
+        return answer
+
+    monkeypatch.setattr(GHLClient, "opportunity_page", page)
+    pull(Session(), full=True)
+
+    trip.refresh_from_db()
+    assert trip.description == "New"
+    assert custom(connected, trip)["trip_description"] == "New"
+
+
+def test_a_merge_that_a_worker_overtakes_leaves_nothing_behind(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = a_trip(description="Old", capacity=5)
+    push.run_due(session)
+    connected.edit(link_of(trip).remote_id, fields={"max_passengers": 6})
+    real = state.pulled
+
+    def overtaken(link: Link, *args: Any, **kwargs: Any) -> bool:
+        Link.objects.filter(pk=link.pk).update(fence=99)
+        return real(link, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "pulled", overtaken)
+        pull(Session())
+    trip.refresh_from_db()
+    assert trip.capacity == 5
+    assert link_of(trip).remote_dirty_at is not None
+
+    push.run_due(Session())
+    trip.refresh_from_db()
+    assert trip.capacity == 6
+
+
+def test_a_mark_set_while_a_worker_looks_asks_for_another_look(session: Session) -> None:
+    trip = a_trip()
+    push.run_due(session)
+    state.mark_dirty([link_of(trip).pk])
+    claimed = state.claim(link_of(trip).pk, 20)
+    assert claimed is not None
+    later = database_now() + dt.timedelta(seconds=1)
+    Link.objects.filter(pk=claimed.pk).update(remote_dirty_at=later)
+
+    state.agreed(claimed, push.apply.base_of(claimed), state.NOTHING_SEEN)
+
+    assert link_of(trip).remote_dirty_at is not None
+    assert push.reconcile(session, claimed.pk) == Result.UNCHANGED
+    assert link_of(trip).remote_dirty_at is None
+
+
+def test_a_record_made_while_its_page_was_read_is_no_twin(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = a_trip()
+    push.run_due(session)
+    monkeypatch.setattr(_Pull, "_links_of", lambda self, kind, records: {})
+
+    report = pull(Session(), full=True)
+
+    assert (report.trips.issues, report.trips.created) == (0, 0)
+    assert not Issue.objects.exists()
+    assert link_of(trip).state_now() == "synced"
+
+
+def test_a_row_older_than_our_write_does_not_turn_the_clock_back(session: Session, connected: Sandbox) -> None:
+    trip = a_trip(description="Old")
+    push.run_due(session)
+    pull(Session(), full=True)
+    connected.store.lag = 30
+    trip.description = "New"
+    trip.save()
+    push.run_due(session)
+    before = link_of(trip).remote_updated_at
+
+    pull(Session(), full=True)
+
+    assert link_of(trip).remote_updated_at == before
+
+
+def test_a_save_while_ghl_is_asked_releases_a_parked_record(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = a_trip(organiser=None)
+    real = push._owner
+
+    def saved_meanwhile(*args: Any) -> Any:
+        monkeypatch.setattr(push, "_owner", real)
+        owner = real(*args)
+        Trip.objects.get(pk=trip.pk).save()
+        return owner
+
+    link = state.claim(link_of(trip).pk, session.config.lease)
+    assert link is not None
+    seen = state.read_changes(link)
+    saved_meanwhile(session, push.load("trip", trip.pk))
+    state.park(link, "Refused.")
+
+    assert len(seen.ids) == 1
+    assert Link.objects.due().filter(pk=link.pk).exists()
+
+
+# Conflicts
+
+
+def test_a_second_save_within_seconds_does_not_settle_a_conflict(session: Session, connected: Sandbox) -> None:
+    trip = a_trip(description="Base")
+    push.run_due(session)
+    connected.edit(link_of(trip).remote_id, fields={"trip_description": "Theirs"})
+    Trip.objects.filter(pk=trip.pk).update(description="Ours")
+    pull(Session())
+    Link.objects.update(remote_seen_at=database_now() + dt.timedelta(seconds=30))  # as fresh as can be
+    trip.refresh_from_db()
+    trip.capacity = 7
+    trip.save()
+
+    push.run_due(Session())
+
+    held = custom(connected, trip)
+    assert (held["trip_description"], held["max_passengers"]) == ("Theirs", 7)
+    assert Conflict.objects.get().resolved_at is None
+
+
+def test_a_disputed_move_stays_disputed(session: Session, connected: Sandbox) -> None:
+    first, ours, theirs = a_trip(name="First"), a_trip(name="Ours"), a_trip(name="Theirs")
+    passenger = PassengerFactory(trip=first)
+    push.run_due(session)
+    push.run_due(session)
+    connected.edit(link_of(passenger).remote_id, fields={"trip_name": "Theirs"})
+    passenger.trip = ours
+    passenger.save()
+    Change.objects.update(at=database_now() - dt.timedelta(hours=1))  # nobody can tell who was first
+    pull(Session())
+    for _round in range(2):
+        push.run_due(Session())
+        state.mark_dirty([link_of(passenger).pk])
+        pull(Session(), full=True)
+
+    passenger.refresh_from_db()
+    assert passenger.trip == ours
+    assert custom(connected, passenger)["trip_name"] == "Theirs"
+    assert [conflict.field for conflict in Conflict.objects.filter(resolved_at=None)] == ["trip_name"]
+    assert theirs.passengers.count() == 0
+
+
+def test_a_conflict_ends_when_both_sides_come_to_agree(session: Session, connected: Sandbox) -> None:
+    trip = a_trip(description="Base")
+    push.run_due(session)
+    connected.edit(link_of(trip).remote_id, fields={"trip_description": "Theirs"})
+    Trip.objects.filter(pk=trip.pk).update(description="Ours")
+    pull(Session())
+    assert Conflict.objects.get().resolved_at is None
+
+    connected.edit(link_of(trip).remote_id, fields={"trip_description": "Ours"})
+    pull(Session())
+
+    assert Conflict.objects.get().resolved_at is not None
+    connected.requests.clear()
+    push.run_due(Session())
+    assert connected.writes() == []
