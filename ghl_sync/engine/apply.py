@@ -314,6 +314,27 @@ def fan_out(session: Session, link: Link, local: Local | None, base: Base) -> No
             state.record_changes("passenger", list(ids), cause=Cause.RENAMED)
 
 
+def spread_gone(session: Session) -> None:
+    """A trip or passenger missing over there waits for a person; what its edits mean for others does not."""
+    for link in state.gone_with_changes(("trip", "passenger")):
+        with transaction.atomic():
+            local = load(link.kind, link.object_id, lock=True)
+            base = base_of(link)
+            seat_and_names = {name: base.extra.get(name) for name in ("seat", "name", "number")}
+            if local is None or not base.known or seat_and_names == {**seat_and_names, **_others_need(local)}:
+                continue
+            fan_out(session, link, local, base)
+            base.extra |= _others_need(local)
+            base.extra = {name: value for name, value in base.extra.items() if value is not None}
+            state.spread(link, base)
+
+
+def _others_need(local: Local) -> dict[str, Any]:
+    if local.kind == "trip":
+        return {"name": local.obj.name or None, "number": local.obj.legacy_trip_id}
+    return {"seat": local.seat}
+
+
 def adopt_writes(link: Link, base: Base) -> list[Write]:
     """Take over what doubtful writes put into a record that turned out to be ours; returns them."""
     writes = state.open_writes(link)

@@ -264,7 +264,6 @@ def _reference(
     )
     first = rows[0].name
     plan.settled.update(read)
-    plan.reference_open = (moved or not base.known) and action in CONFLICTING | PUSHING
     if action in CONFLICTING:
         theirs = read[first].value if first in read else None
         plan.conflicts.append(ConflictNote(first, action, local.get(first), theirs, "newest"))
@@ -286,3 +285,5 @@ def _reference(
                 plan.pairs[row.name] = (local.get(row.name), read[row.name].value)
             elif row.name not in situation.parked:
                 plan.push[row.name] = local.get(row.name)
+    sends = any(row.name in plan.push for row in rows)
+    plan.reference_open = (moved or not base.known) and (action in CONFLICTING or sends)

@@ -719,6 +719,7 @@ def run_due(
     started = time.monotonic()
     for _pass in range(PASSES):
         options.spread_vendors(session)
+        apply.spread_gone(session)
         ids = due_ids(kinds)
         for link_id in ids:
             if pace.over():

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Now
 
 from ghl_sync.conf import MAX_CLAIMS, Config, config
@@ -241,6 +241,17 @@ def wake_dependants(kind: str, object_ids: Sequence[int]) -> list[int]:
     ids = list(waiting.values_list("pk", flat=True))
     Link.objects.filter(pk__in=ids, leased_until__isnull=True).update(next_attempt_at=None)
     return ids
+
+
+def gone_with_changes(kinds: Collection[str]) -> list[Link]:
+    """Records that are missing over there and were changed here since."""
+    changes = Change.objects.filter(kind=OuterRef("kind"), object_id=OuterRef("object_id"))
+    return list(Link.objects.filter(Exists(changes), gone_at__isnull=False, kind__in=kinds))
+
+
+def spread(link: Link, base: Base) -> None:
+    """What follows for other records was marked; the record's own Changes wait for a person."""
+    Link.objects.filter(pk=link.pk, fence=link.fence).update(base=base.dump())
 
 
 def mark_dirty(link_ids: Collection[int]) -> None:

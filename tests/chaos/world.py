@@ -234,6 +234,9 @@ class World:
             return
         column, key = self.random.choice(list(TEXTS[kind].items()))  # type: ignore[index]
         value = "" if self.random.random() < 0.2 and column != "last_name" else self.word()
+        held = getattr(record, key[1:]) if key.startswith(":") else self.store.custom_by_key(record).get(key)
+        if (held or "") == value:
+            return
         if key.startswith(":"):
             self.sandbox.edit(record.id, **{key[1:]: value or None})
         else:

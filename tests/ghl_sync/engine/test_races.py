@@ -352,3 +352,125 @@ def test_a_conflict_ends_when_both_sides_come_to_agree(session: Session, connect
     connected.requests.clear()
     push.run_due(Session())
     assert connected.writes() == []
+
+
+# Records that are gone
+
+
+def gone_there(connected: Sandbox, obj: Any) -> None:
+    connected.store.delete(link_of(obj).remote_id)
+    for _scan in range(2):
+        pull(Session(), full=True)
+    assert link_of(obj).gone_at is not None
+
+
+def test_the_rename_of_a_trip_that_is_gone_reaches_its_passengers(session: Session, connected: Sandbox) -> None:
+    trip = a_trip(name="Old name")
+    passenger = PassengerFactory(trip=trip)
+    push.run_due(session)
+    gone_there(connected, trip)
+
+    trip.name = "New name"
+    trip.save()
+    push.run_due(Session())
+
+    assert custom(connected, passenger)["trip_name"] == "New name"
+    assert link_of(trip).gone_at is not None
+    assert Change.objects.filter(kind="trip", object_id=trip.pk).exists()  # sent when a person brings it back
+
+
+def test_a_passenger_that_is_gone_leaves_its_seat(session: Session, connected: Sandbox) -> None:
+    trip = a_trip()
+    passenger = PassengerFactory(trip=trip)
+    push.run_due(session)
+    Change.objects.update(due_at=database_now())
+    push.run_due(session)
+    assert custom(connected, trip)["passenger_count"] == 1
+    gone_there(connected, passenger)
+
+    passenger.trip = None
+    passenger.save()
+    push.run_due(Session())
+    Change.objects.update(due_at=database_now())
+    push.run_due(Session())
+
+    assert custom(connected, trip)["passenger_count"] == 0
+
+
+def test_what_is_gone_there_and_deleted_here_is_done_with(session: Session, connected: Sandbox) -> None:
+    trip = a_trip()
+    push.run_due(session)
+    gone_there(connected, trip)
+    trip.delete()
+
+    push.run_due(Session())
+
+    link = Link.objects.get(kind="trip")
+    assert link.remote_gone_at is not None
+    assert not Change.objects.filter(kind="trip").exists()
+
+
+def test_sync_now_finds_a_record_that_came_back(session: Session, connected: Sandbox) -> None:
+    trip = a_trip()
+    push.run_due(session)
+    gone_there(connected, trip)
+    connected.store.restore(link_of(trip).remote_id)
+
+    state.ask_for(link_of(trip))
+    push.run_due(Session())
+
+    assert link_of(trip).state_now() == "synced"
+
+
+def test_sync_now_says_again_that_a_record_is_gone(session: Session, connected: Sandbox) -> None:
+    trip = a_trip()
+    push.run_due(session)
+    gone_there(connected, trip)
+
+    state.ask_for(link_of(trip))
+    push.run_due(Session())
+
+    assert link_of(trip).state_now() == "gone"
+
+
+def test_an_update_of_a_record_that_is_gone_says_so(session: Session, connected: Sandbox) -> None:
+    trip = a_trip(description="A")
+    a_trip()  # another one answers: the account is there
+    push.run_due(session)
+    connected.store.delete(link_of(trip).remote_id)
+    Link.objects.update(remote_seen_at=database_now() + dt.timedelta(seconds=30))  # no look before the write
+    trip.description = "B"
+    trip.save()
+
+    push.run_due(Session())
+
+    assert link_of(trip).state_now() == "gone"
+
+
+def test_a_deleted_contact_does_not_come_back(session: Session, connected: Sandbox) -> None:
+    contact = ContactFactory()
+    push.run_due(session)
+    contact.delete()
+    push.run_due(session)
+
+    report = pull(Session(), full=True)
+
+    assert (report.contacts.issues, report.contacts.created) == (0, 0)
+
+
+def test_questions_about_a_twin_end_with_the_twin(session: Session, connected: Sandbox) -> None:
+    trip = a_trip()
+    push.run_due(session)
+    twin = connected.store.add_opportunity(
+        pipeline="TripBooking",
+        name="Copy",
+        contact_id=link_of(trip.organiser).remote_id,
+        fields={"tripbuilder_key": f"trip:{trip.uid}"},
+    )
+    pull(Session(), full=True)
+    assert [issue.code for issue in Issue.objects.filter(closed_at=None)] == ["twin"]
+    connected.store.delete(twin.id)
+
+    pull(Session(), full=True)
+
+    assert not Issue.objects.filter(closed_at=None).exists()
