@@ -23,7 +23,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from ghl_sync.client.errors import (
     DuplicateContact,
@@ -187,7 +187,7 @@ class Transport:
                 stream=True,
             )
             text = _read_body(response, ends)
-        except (requests.RequestException, _DeadlinePassed, ProtocolError, OSError) as error:
+        except (requests.RequestException, _DeadlinePassed, HTTPError, OSError) as error:
             raise _broken(error, endpoint, write=write, sent=bool(_guard.sent)) from None
         finally:
             _guard.check = None
@@ -214,7 +214,8 @@ class Transport:
 def _read_body(response: requests.Response, ends: float) -> str:
     """The whole body within the time and size allowed; a trickling server cannot stretch either."""
     chunks, size = [], 0
-    for chunk in response.iter_content(64 * 1024):
+    # What has arrived, not a full buffer: a read for that would wait as long as something keeps trickling in.
+    while chunk := response.raw.read1(64 * 1024, decode_content=True):
         chunks.append(chunk)
         size += len(chunk)
         if time.monotonic() > ends or size > LARGEST_ANSWER:
@@ -232,7 +233,8 @@ def _broken(error: Exception, endpoint: str, *, write: bool, sent: bool) -> GHLE
     )
     if never_left or not sent:
         return NotSent("GoHighLevel could not be reached.", endpoint=endpoint)
-    words = "GoHighLevel did not answer in time." if isinstance(error, requests.Timeout) else "The connection broke."
+    slow = isinstance(error, requests.Timeout | ReadTimeoutError)
+    words = "GoHighLevel did not answer in time." if slow else "The connection broke."
     return OutcomeUnknown(words, endpoint=endpoint) if write else TryLater(words, endpoint=endpoint)
 
 
@@ -283,7 +285,7 @@ def words_of(body: Mapping[str, Any] | None, status: int) -> tuple[str, ...]:
     return (f"HTTP {status} without an explanation.",)
 
 
-_PROPERTY = re.compile(r"^(?:property )?([A-Za-z][\w.]*?)(?: should| must|\.| is | has |$)")
+_PROPERTY = re.compile(r"^(?:property )?([A-Za-z][\w.]*?)(?: should| must|\.?$|\. | is | has )")
 _MISSING_RECORD = re.compile(r"not found|does not exist|no (?:opportunity|contact) ", re.IGNORECASE)
 _PAGE_SIZE = re.compile(r"\b(limit|pageLimit)\b.*(greater|exceed|maximum|at most|less)", re.IGNORECASE)
 _WRONG_TOKEN = re.compile(r"invalid (jwt|token)|token|unauthori[sz]ed|location|forbidden", re.IGNORECASE)
