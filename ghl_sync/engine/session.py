@@ -96,6 +96,7 @@ class Session:
             if changed:
                 # What was refused for want of a stage, field or setting may go now; the rest parks again.
                 state.unpark(Link.objects.filter(parked_at__isnull=False))
+                state.try_unsendable_again()
         self._definitions = None
 
     def check_running(self) -> None:

@@ -475,6 +475,21 @@ def open_issue(
     return created
 
 
+def try_unsendable_again() -> None:
+    """Definitions changed: values that had no option or field over there may have one now."""
+    waiting = Link.objects.filter(
+        issues__code__in=(Issue.Code.NO_OPTION, Issue.Code.NO_FIELD),
+        issues__closed_at__isnull=True,
+        deleted_at__isnull=True,
+        parked_at__isnull=True,
+    )
+    by_kind: dict[str, set[int]] = {}
+    for kind, object_id in waiting.values_list("kind", "object_id"):
+        by_kind.setdefault(kind, set()).add(object_id)
+    for kind, ids in by_kind.items():
+        record_changes(kind, sorted(ids), cause=Cause.OPTION)
+
+
 def create_issues(issues: Sequence[Issue]) -> None:
     Issue.objects.bulk_create(issues, batch_size=500, ignore_conflicts=True)
 

@@ -145,7 +145,12 @@ class World:
             return
         setattr(obj, column, value)
         obj.save()
-        self.last[(kind, obj.pk, column)] = ("here", value)
+        link = Link.objects.for_object(obj)
+        agreed = apply.base_of(link).local.get(column) or "" if link and link.base else None
+        if agreed == value:
+            self.last.pop((kind, obj.pk, column), None)  # taken back before anybody saw it: no edit is left
+        else:
+            self.last[(kind, obj.pk, column)] = ("here", value)
         self.note(f"here {kind} {obj.pk} {column}={value!r}")
 
     def rename_trip_here(self) -> None:
