@@ -9,9 +9,9 @@ PYTHON := .venv/bin/python
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
 
-run: ## start web, queue and, without an account, the sandbox (PORT=8001 takes another port)
+run: ## start web, queue and, without an account, the sandbox (PORT=8001 SANDBOX_PORT=8788 take others)
 	@bin/install
-	@exec $(PYTHON) manage.py dev --port $(or $(PORT),8000)
+	@exec $(PYTHON) manage.py dev --port $(or $(PORT),8000) --sandbox-port $(or $(SANDBOX_PORT),8787)
 
 test: ## run every test, on SQLite and on PostgreSQL where one answers (ARGS="-k trip" goes to pytest)
 	@bin/install dev

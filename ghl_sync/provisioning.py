@@ -363,7 +363,8 @@ def stopped(session: Session) -> Finding | None:
     try:
         session.check_running()
     except CannotRun as error:
-        return Finding(Level.PROBLEM, "traffic", str(error), "It tries again by itself once a minute; wait, then look.")
+        words = str(error).rstrip(".") + "."
+        return Finding(Level.PROBLEM, "traffic", words, "It tries again by itself once a minute; wait, then look.")
     return None
 
 

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import environ
+import phonenumbers
 from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
 
 env = environ.Env()
+DATABASE_SCHEMES = frozenset({"sqlite", "postgres", "postgresql", "psql", "pgsql"})
 YES = frozenset({"true", "1", "yes", "on", "y", "t"})
 NO = frozenset({"false", "0", "no", "off", "n", "f"})
 
@@ -71,6 +75,40 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(allowed)}.")
     return value
+
+
+def code(name: str, default: str, pattern: str, shape: str) -> str:
+    """A code that matches `pattern` as a whole; `shape` says it in words."""
+    value = read(name, env.str, default).strip()
+    if not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be {shape} such as {default}.")
+    return value
+
+
+def time_zone(name: str, default: str) -> str:
+    """A name of the IANA time-zone database."""
+    value = read(name, env.str, default).strip()
+    if value not in zoneinfo.available_timezones():
+        raise ImproperlyConfigured(f"{name} is {value!r}; give a time zone such as America/New_York.")
+    return value
+
+
+def phone_region(name: str, default: str) -> str:
+    """A country by the two letters under which its phone numbers are read."""
+    value = read(name, env.str, default).strip()
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be two letters of a country such as {default}.")
+    return value
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """Django's settings for a database of one of `DATABASE_SCHEMES`."""
+    if read(name, env.str, default).partition(":")[0] not in DATABASE_SCHEMES:
+        raise ImproperlyConfigured(
+            f"{name} must name SQLite (sqlite:///path) or PostgreSQL (postgres://user:password@host/name)."
+        )
+    found: dict[str, Any] = read(name, env.db_url, env.db_url_config(default))
+    return found
 
 
 def http_url(name: str, default: str) -> str:

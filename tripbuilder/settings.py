@@ -14,7 +14,20 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from tripbuilder.env import choice, env, fernet_keys, flag, http_url, load_dotenv, read, seconds
+from tripbuilder.env import (
+    choice,
+    code,
+    database,
+    env,
+    fernet_keys,
+    flag,
+    http_url,
+    load_dotenv,
+    phone_region,
+    read,
+    seconds,
+    time_zone,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
@@ -95,20 +108,12 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
     "PRAGMA journal_size_limit=67108864;PRAGMA cache_size=-20000;",
 }
-DATABASES = {
-    "default": read(
-        "DATABASE_URL", env.db_url, default=env.db_url_config(f"sqlite:///{BASE_DIR / 'tripbuilder.sqlite3'}")
-    )
-}
+DATABASES = {"default": database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'tripbuilder.sqlite3'}")}
 DATABASES["default"]["CONN_MAX_AGE"] = CONN_MAX_AGE
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
-elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 else:
-    raise ImproperlyConfigured(
-        "DATABASE_URL must name SQLite (sqlite:///path) or PostgreSQL (postgres://user@host/name)."
-    )
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -121,7 +126,7 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 LANGUAGE_CODE = "en-us"
-TIME_ZONE = read("TIME_ZONE", env.str, default="UTC")
+TIME_ZONE = time_zone("TIME_ZONE", "UTC")
 USE_I18N = True
 USE_TZ = True
 
@@ -150,8 +155,8 @@ if not DEBUG:
     CSRF_COOKIE_SECURE = True
 
 # The business.
-TRIP_CURRENCY = read("TRIP_CURRENCY", env.str, default="USD")
-PHONE_REGION = read("PHONE_REGION", env.str, default="US")
+TRIP_CURRENCY = code("TRIP_CURRENCY", "USD", "[A-Z]{3}", "three capital letters")
+PHONE_REGION = phone_region("PHONE_REGION", "US")
 PASSPORT_VALIDITY_MONTHS = read("PASSPORT_VALIDITY_MONTHS", env.int, default=6)
 
 # GoHighLevel. Empty token or location: the product works, nothing is sent or fetched, and pages say so.

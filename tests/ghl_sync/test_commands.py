@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, reset_queries
+from django.utils import timezone
 
 from ghl_sync.engine.session import Session, unlogged_queries
-from ghl_sync.models import Link, Location, Run
+from ghl_sync.models import Change, Link, Location, Run
 from ghl_sync.sandbox.server import Sandbox
 from tests.factories import ContactFactory, TripFactory
 from trips.models import Trip
@@ -208,3 +210,17 @@ def test_a_pull_keeps_no_list_of_its_queries(session: Session, connected: Sandbo
     assert len(connection.queries) == 1
     run("pull_ghl", "--json")
     assert not [query for query in connection.queries if "INSERT INTO" in query["sql"]]
+
+
+def test_status_says_when_nothing_moves_and_when_nothing_is_connected(
+    session: Session, connected: Sandbox, settings: Any
+) -> None:
+    TripFactory(organiser=None)
+    Change.objects.update(at=timezone.now() - dt.timedelta(minutes=12), due_at=timezone.now())
+    words = io.StringIO()
+    call_command("ghl_status", stdout=words)
+    assert words.getvalue().startswith("Nothing moves: 1 record could go, the oldest for 12 minutes.")
+    settings.GHL_API_TOKEN = ""
+    words = io.StringIO()
+    call_command("ghl_status", stdout=words)
+    assert words.getvalue().startswith("GoHighLevel is not connected: set GHL_API_TOKEN")

@@ -43,7 +43,7 @@ class Command(ReportingCommand):
         self.show(applied, findings)
         if options["apply"]:
             self.hand_steps(problems)
-        self.line(f"{len(problems)} problems." if problems else "All well.")
+        self.line(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}." if problems else "All well.")
         self.report(
             {
                 "ok": not problems,

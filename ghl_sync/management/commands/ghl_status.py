@@ -8,7 +8,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from ghl_sync.conf import NOT_CONFIGURED, config
 from ghl_sync.status import status
+
+# What is due goes within a minute, or two when a sweep is full; after this something is wrong.
+STILL_SECONDS = 300
 
 
 class Command(BaseCommand):
@@ -26,18 +30,37 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
 
+def _standing(found: dict[str, Any]) -> list[str]:
+    """Whether anything moves at all, and what to do when it does not."""
+    if not config().configured:
+        return [NOT_CONFIGURED]
+    if found["paused"]:
+        return [f"Stopped: {found['paused']}"]
+    if found["due_now"] and (found["oldest_due_seconds"] or 0) > STILL_SECONDS:
+        minutes = round(found["oldest_due_seconds"] / 60)
+        return [
+            f"Nothing moves: {_count(found['due_now'], 'record')} could go, the oldest for {minutes} minutes. Is the "
+            "queue running? Restart it (manage.py qcluster), or send here and now with manage.py push_ghl."
+        ]
+    return ["Running."]
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def lines(found: dict[str, Any]) -> list[str]:
     """The same for a person."""
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in found["links"].items() if count)
     oldest = found["oldest_due_seconds"]
     pull = found["last_pull"]
     return [
-        f"Stopped: {found['paused']}" if found["paused"] else "Running.",
+        *_standing(found),
         f"Records: {states or 'none yet; run manage.py pull_ghl'}.",
         f"Due: {found['due']}, of which {found['due_now']} now"
         + (f"; the oldest has waited {oldest:.0f} s." if oldest is not None else "."),
-        f"For a person: {found['conflicts']} conflicts, {found['issues']} issues, {found['unlinked']} passengers "
-        "without a trip.",
+        f"For a person: {_count(found['conflicts'], 'conflict')}, {_count(found['issues'], 'issue')}, "
+        f"{_count(found['unlinked'], 'passenger')} without a trip.",
         f"Last pull: {pull['mode']} at {pull['at']}, {'all well' if pull['ok'] else 'not complete'}."
         if pull
         else "Last pull: never.",

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         web, sandbox = options["port"], options["sandbox_port"]
         self._refuse_taken(web, "PORT=8001 make run")
         if not real:
-            self._refuse_taken(sandbox, "manage.py dev --sandbox-port 8788")
+            self._refuse_taken(sandbox, "SANDBOX_PORT=8788 make run")
         self._migrate()
         environment = dict(os.environ) if real else self._sandbox_environment(sandbox)
         supervisor = Supervisor(str(Path(settings.BASE_DIR) / "manage.py"), environment)
