@@ -302,9 +302,14 @@ def _trip_is_full(passenger: Any) -> str | None:
 # What belongs to a passenger
 
 
+def _holder(part: Any) -> Any:
+    """The passenger a row belongs to; None on a form where nobody was chosen, which the form reports itself."""
+    return getattr(part, "passenger", None)
+
+
 @_rule("passport", "expires_on")
 def _expires_before_birth(passport: Any) -> str | None:
-    born = passport.passenger.date_of_birth
+    born = getattr(_holder(passport), "date_of_birth", None)
     if born and passport.expires_on and passport.expires_on <= born:
         return f"The passport expires ({_day(passport.expires_on)}) before its holder was born ({_day(born)})."
     return None
@@ -317,7 +322,7 @@ def _no_number_to_call(contact: Any) -> str | None:
 
 @_rule("payment", "currency", "passenger", stored=False)
 def _other_currency(payment: Any) -> str | None:
-    trip = payment.passenger.trip if payment.passenger_id or payment.passenger else None
+    trip = getattr(_holder(payment), "trip", None)
     if trip is None or trip.currency == payment.currency:
         return None
     return f"{trip} is priced in {trip.currency}; this payment is in {payment.currency}."

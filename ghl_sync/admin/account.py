@@ -17,6 +17,7 @@ from ghl_sync.conf import NOT_CONFIGURED, config
 from ghl_sync.engine import resolve
 from ghl_sync.models import Location
 from ghl_sync.status import account_row, paused
+from trips.models import Trip
 
 _CACHED = "_ghl_account"
 
@@ -61,12 +62,14 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     return {"ghl_paused": account_of(request).paused}
 
 
-def saved_sentence(account: Account) -> tuple[int, str]:
-    """Level and text of what to say after a save."""
+def saved_sentence(account: Account, saved: Any) -> tuple[int, str]:
+    """Level and text of what to say after `saved` was saved."""
     if not account.configured:
         return messages.INFO, f"Saved here. {account.hindrance}"
     if account.paused:
         return messages.WARNING, f"Saved here; it follows when traffic runs again. {account.hindrance}"
+    if isinstance(saved, Trip) and saved.organiser_id is None and not config().fallback_email:
+        return messages.WARNING, "Saved. It goes to GoHighLevel once it has a lead organiser."
     return messages.INFO, "Saved. GoHighLevel follows in a moment."
 
 

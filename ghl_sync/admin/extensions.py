@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -26,7 +27,7 @@ from ghl_sync.admin.panel import panel_for
 from ghl_sync.admin.unlinked import WorkList
 from ghl_sync.engine import resolve
 from ghl_sync.models import Kind, Link
-from trips.admin.base import ShownFilter, StaffAdmin
+from trips.admin.base import ShownFilter, StaffAdmin, is_id
 from trips.admin.people import (
     ContactAdmin,
     EmergencyContactInline,
@@ -99,8 +100,10 @@ class Mirrored(StaffAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
+        if IS_POPUP_VAR in request.POST:
+            return  # the page that waits behind the popup would show it, above its own errors
         if not change or form.has_changed() or any(formset.has_changed() for formset in formsets):
-            level, sentence = saved_sentence(account_of(request))
+            level, sentence = saved_sentence(account_of(request), form.instance)
             self.message_user(request, sentence, level)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
@@ -127,7 +130,7 @@ class Mirrored(StaffAdmin):
         """The badges of `?ids=1,2,3`, of those rows that this user may see in the list."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        wanted = [int(text) for text in request.GET.get("ids", "").split(",") if _is_id(text)]
+        wanted = [int(text) for text in request.GET.get("ids", "").split(",") if is_id(text)]
         shown = self.get_queryset(request).filter(pk__in=wanted[:MOST_ROWS]).order_by().values_list("pk", flat=True)
         ids = list(shown)
         links, account = links_of(str(self.opts.model_name), ids), account_of(request)
@@ -173,10 +176,6 @@ class Mirrored(StaffAdmin):
         if not self.has_view_permission(request, obj):
             raise PermissionDenied
         return obj
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def _cell(pk: int, html: SafeString) -> SafeString:

@@ -375,6 +375,23 @@ def test_save_says_that_gohighlevel_follows(admin_client, account):
     assert "GoHighLevel" not in " ".join(saved(admin_client, trip))
 
 
+def test_save_in_a_popup_says_nothing_to_the_page_behind_it(admin_client, account):
+    page = admin_client.get(url("contact", "add"), {"_popup": "1"})
+
+    admin_client.post(url("contact", "add"), posted(page, last_name="Ortiz", _popup="1"))
+
+    assert said(admin_client.get(url("contact", "changelist"))) == []
+
+
+def test_save_says_that_a_trip_without_organiser_stays_here_for_now(admin_client, account, settings):
+    trip = factories.TripFactory(organiser=None)
+    settings.GHL_FALLBACK_CONTACT_EMAIL = ""
+
+    assert saved(admin_client, trip, capacity="12")[0] == "Saved. It goes to GoHighLevel once it has a lead organiser."
+    settings.GHL_FALLBACK_CONTACT_EMAIL = "office@example.com"
+    assert saved(admin_client, trip, capacity="13")[0] == "Saved. GoHighLevel follows in a moment."
+
+
 def test_save_says_that_nothing_is_connected(admin_client):
     assert saved(admin_client, factories.TripFactory(), capacity="12")[0] == (
         "Saved here. GoHighLevel is not connected: set GHL_API_TOKEN and GHL_LOCATION_ID in .env, then run "

@@ -104,6 +104,32 @@ def test_second_part_is_not_offered_where_one_is_enough(admin_client):
     assert [inline.formset.total_form_count() for inline in page.context["inline_admin_formsets"]] == [1, 1, 1]
 
 
+def test_payment_without_a_passenger_says_what_is_missing(admin_client):
+    page = admin_client.get(url("payment", "add"))
+
+    answer = admin_client.post(url("payment", "add"), posted(page, amount="20"))
+
+    assert answer.context["adminform"].form.errors == {"passenger": ["This field is required."]}
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999999", "77", "-1", "abc", "", "1\x00"])
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ("passenger", "contact"),
+        ("passenger", "trip"),
+        ("payment", "passenger"),
+        ("trip", "vendor"),
+        ("document", "trip"),
+    ],
+)
+def test_add_page_ignores_an_address_that_names_no_row(admin_client, model, field, number):
+    page = admin_client.get(url(model, "add"), {field: number, "name": "Baracoa"})
+
+    assert page.status_code == 200
+    assert page.context["adminform"].form[field].value() is None
+
+
 def test_payment_is_of_today_unless_said_otherwise(admin_client):
     passenger = factories.PassengerFactory()
     with time_machine.travel(dt.datetime(2026, 6, 15, 12, tzinfo=dt.UTC), tick=False):

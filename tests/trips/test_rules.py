@@ -21,7 +21,7 @@ from trips.forms import (
     PaymentForm,
     TripForm,
 )
-from trips.models import Contact, EmergencyContact, Passenger, Passport, Payment, Trip
+from trips.models import Contact, Document, EmergencyContact, Passenger, Passport, Payment, Trip
 from trips.rules import Violation
 
 TODAY = dt.date(2026, 6, 15)
@@ -426,3 +426,8 @@ def test_violation_is_told_at_the_field_that_was_touched():
 )
 def test_e164(text, region, number):
     assert rules.e164(text, region) == number
+
+
+@pytest.mark.parametrize("model", [Passport, Payment, EmergencyContact, Document, Passenger, Trip, Contact])
+def test_rules_look_at_an_empty_row_without_failing(model):
+    assert isinstance(rules.violations(model()), list)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.utils import flatten_fieldsets
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import connections, models
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -143,6 +143,23 @@ class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
             obj = super().get_object(request, object_id, from_field)
         return obj
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What the address of an add page fills in, without references to rows that are not there."""
+        return {
+            name: value
+            for name, value in super().get_changeform_initial_data(request).items()
+            if self._fits(name, value)
+        }
+
+    def _fits(self, name: str, value: Any) -> bool:
+        try:
+            target = self.opts.get_field(name).related_model
+        except FieldDoesNotExist:
+            return True
+        if target is None:
+            return True
+        return is_id(str(value)) and target._base_manager.filter(pk=value).exists()
+
     def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method == "POST":
             raise PermissionDenied
@@ -257,6 +274,11 @@ class ShownFilter(RadioFilter):
         if self.value() == "all":
             return queryset
         return queryset.filter(archived_at__isnull=self.value() != "archived")
+
+
+def is_id(text: str) -> bool:
+    """Whether a row can have this number: digits, and no more of them than the database holds."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def said(count: int, one: str, many: str) -> str:
