@@ -361,7 +361,7 @@ def _some(names: Sequence[str]) -> str:
 def stopped(session: Session) -> Finding | None:
     """Whether all traffic rests although the token works; looking may end that."""
     try:
-        session.check_running()
+        session.check_running(at_once=True)
     except CannotRun as error:
         words = str(error).rstrip(".") + "."
         return Finding(Level.PROBLEM, "traffic", words, "It tries again by itself once a minute; wait, then look.")

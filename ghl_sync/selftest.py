@@ -70,7 +70,7 @@ class SelfTest:
 
     def open(self) -> None:
         """Reach the account. Raises CannotRun or GHLError when that is not possible: the test could not run."""
-        self.session.check_running()
+        self.session.check_running(at_once=True)
         self.session.refresh_definitions()
         self._note("account", f"{self.session.location} answers.")
 

@@ -99,29 +99,30 @@ class Session:
                 state.try_unsendable_again()
         self._definitions = None
 
-    def check_running(self) -> None:
-        """Raises CannotRun while traffic is stopped; tries once a minute whether the stop is over."""
+    def check_running(self, *, at_once: bool = False) -> None:
+        """Raises CannotRun while traffic is stopped; tries once a minute, or `at_once`, whether the stop is over."""
         self.location.refresh_from_db()
         if self.location.paused_at is None:
             return
-        if state.take_probe(self.location, PROBE_SECONDS):
-            try:
-                self.client.get_location()
-            except GHLError as error:
-                raise CannotRun(f"GoHighLevel is stopped: {error.words}") from None
+        if not at_once and not state.take_probe(self.location, PROBE_SECONDS):
+            raise CannotRun(f"GoHighLevel is stopped: {self.location.paused_reason}")
+        try:
+            self.client.get_location()
+        except GHLError as error:
+            raise CannotRun(f"GoHighLevel is stopped: {error.words}") from None
+        if not self.client.read_only:
             state.resume(self.location)
-            return
-        raise CannotRun(f"GoHighLevel is stopped: {self.location.paused_reason}")
 
     @contextmanager
     def stop_on_trouble(self) -> Iterator[None]:
-        """A wrong token or location stops all traffic, for everybody, until a probe succeeds."""
+        """A wrong token or location stops all traffic, for everybody, until a probe succeeds; a dry run's does not."""
         try:
             yield
         except MissingScope:
             raise
         except NeedsAttention as error:
-            state.pause(self.location, error.words)
+            if not self.client.read_only:
+                state.pause(self.location, error.words)
             raise
         finally:
             self.limiter.flush()

@@ -224,3 +224,16 @@ def test_status_says_when_nothing_moves_and_when_nothing_is_connected(
     words = io.StringIO()
     call_command("ghl_status", stdout=words)
     assert words.getvalue().startswith("GoHighLevel is not connected: set GHL_API_TOKEN")
+
+
+def test_a_wrong_token_typed_once_stops_nobody_for_long(session: Session, connected: Sandbox, settings: Any) -> None:
+    a_card(connected)
+    right = settings.GHL_API_TOKEN
+    settings.GHL_API_TOKEN = "typo"
+    assert run("pull_ghl", "--dry-run", "--json")[0] == 2
+    assert Location.objects.get().paused_at is None
+    assert run("pull_ghl", "--json")[0] == 2
+    assert Location.objects.get().paused_at is not None
+    settings.GHL_API_TOKEN = right
+    assert run("pull_ghl", "--json")[0] == 0  # a person does not wait for the minute
+    assert Location.objects.get().paused_at is None

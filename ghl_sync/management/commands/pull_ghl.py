@@ -42,7 +42,7 @@ class Command(ReportingCommand):
         shape = PullReport(mode="full" if options["full"] else "incremental", dry_run=options["dry_run"]).as_json()
         with self.reporting(shape):
             session = Session(read_only=options["dry_run"])
-            session.check_running()
+            session.check_running(at_once=True)
             with session.stop_on_trouble(), unlogged_queries(), _Bars(hidden=options["no_progress"]) as bars:
                 report = pull(
                     session,

@@ -44,7 +44,7 @@ class Command(ReportingCommand):
             raise SystemExit(RECORD_FAILED)
 
     def _send(self, session: Session, kinds: list[Any], *, everything: bool) -> PushReport:
-        session.check_running()
+        session.check_running(at_once=True)
         if everything:
             outbox.mark_all(kinds)
         with session.stop_on_trouble(), tqdm(desc="records", unit="", disable=None) as bar:
