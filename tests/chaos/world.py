@@ -23,7 +23,7 @@ from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.mapping.fields import Way
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import read_record
-from ghl_sync.models import Change, Conflict, Issue, Kind, Link, Write
+from ghl_sync.models import Change, Conflict, Issue, Kind, Link, RemoteField, Run, Write
 from ghl_sync.sandbox.server import Sandbox
 from ghl_sync.sandbox.store import Entry
 from tests.factories import (
@@ -93,6 +93,15 @@ class World:
         found = self.store.get(link.remote_id) if link and link.remote_id else None
         return None if found is None or found.deleted else found
 
+    def edited(self, side: str, kind: str, obj: Any, column: str, value: str) -> None:
+        """Remember the last edit of a field; one taken back before the other side saw it leaves none."""
+        link = Link.objects.for_object(obj)
+        base = apply.base_of(link) if link and link.base else None
+        if base is not None and value == ((base.local if side == "here" else base.remote).get(column) or ""):
+            self.last.pop((kind, obj.pk, column), None)
+        else:
+            self.last[(kind, obj.pk, column)] = (side, value)
+
     # Steps
 
     def step(self) -> None:
@@ -145,12 +154,7 @@ class World:
             return
         setattr(obj, column, value)
         obj.save()
-        link = Link.objects.for_object(obj)
-        agreed = apply.base_of(link).local.get(column) or "" if link and link.base else None
-        if agreed == value:
-            self.last.pop((kind, obj.pk, column), None)  # taken back before anybody saw it: no edit is left
-        else:
-            self.last[(kind, obj.pk, column)] = ("here", value)
+        self.edited("here", kind, obj, column, value)
         self.note(f"here {kind} {obj.pk} {column}={value!r}")
 
     def rename_trip_here(self) -> None:
@@ -246,7 +250,7 @@ class World:
             self.sandbox.edit(record.id, **{key[1:]: value or None})
         else:
             self.sandbox.edit(record.id, fields={key: value})
-        self.last[(kind, obj.pk, column)] = ("there", value)
+        self.edited("there", kind, obj, column, value)
         self.note(f"there {kind} {obj.pk} {column}={value!r}")
 
     def rename_trip_there(self) -> None:
@@ -405,8 +409,6 @@ class World:
         self.note("rest")
         self.sandbox.faults.clear()
         time.sleep(SLOW if self.late else self.store.lag)
-        from ghl_sync.models import RemoteField, Run
-
         RemoteField.objects.update(leased_until=None)
         ends = time.monotonic() + REST_SECONDS
         quiet = 0
