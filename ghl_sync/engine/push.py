@@ -37,7 +37,7 @@ from ghl_sync.engine.state import Seen
 from ghl_sync.mapping.fields import FieldMap, Values, Way
 from ghl_sync.mapping.table import CONTACT_KEY_FIELD, KEY_FIELD, MAPS
 from ghl_sync.mapping.translate import Body, build_body, read_record
-from ghl_sync.models import Cause, Kind, Link, Write
+from ghl_sync.models import Cause, Change, Kind, Link, Write
 from trips.models import Contact
 
 logger = logging.getLogger("ghl_sync.push")
@@ -46,6 +46,8 @@ LOOKUPS = 2
 OWNER_SECONDS = 3.0
 KIND_ORDER = (Kind.CONTACT, Kind.TRIP, Kind.PASSENGER)
 PASSES = 4
+# Links asked about in one query; SQLite takes a thousand parameters.
+CANDIDATES = 500
 
 
 class _Done(Exception):
@@ -504,7 +506,11 @@ def _adopt(session: Session, link: Link, seen: Seen, record: Record, *, created:
     """This record over there is ours from now on; what differs is merged like any other change."""
     owner = Link.objects.filter(location_id=session.config.location_id, remote_id=record.id).exclude(pk=link.pk).first()
     if owner is not None:
-        state.park(link, f"GoHighLevel's record belongs to {owner} already. Merge the two here.")
+        state.park(
+            link,
+            f"GoHighLevel's record belongs to {owner} already: the same one twice here. Give what hangs on this one to "
+            "the other and delete this one, or make their e-mail and phone differ and press Sync now.",
+        )
         return Result.FAILED
     pipeline_id = str(record.raw.get("pipelineId") or "")
     state.keep(link, remote_id=record.id, location_id=session.config.location_id, pipeline_id=pipeline_id)
@@ -771,10 +777,31 @@ def _outcome(before: Result | None, now: Result) -> Result:
 
 
 def due_ids(kinds: Collection[str] = KIND_ORDER) -> list[int]:
-    """Links to try now, contacts before the opportunities that need them."""
-    rows = Link.objects.due_now().filter(kind__in=kinds).order_by("pk").values_list("pk", "kind")
+    """Links to try now, contacts before the opportunities that need them.
+
+    First what may be due by the small indexes, then the whole question about those alone: asked of every link it
+    would read them all, several times a sweep.
+    """
+    candidates = sorted(_candidates(kinds))
+    rows: list[tuple[int, str]] = []
+    for start in range(0, len(candidates), CANDIDATES):
+        some = Link.objects.filter(pk__in=candidates[start : start + CANDIDATES])
+        rows += some.due_now().values_list("pk", "kind")
     order = {str(kind): index for index, kind in enumerate(KIND_ORDER)}
-    return [pk for pk, _kind in sorted(rows, key=lambda row: order[row[1]])]
+    return [pk for pk, kind in sorted(rows, key=lambda row: (order[row[1]], row[0]))]
+
+
+def _candidates(kinds: Collection[str]) -> set[int]:
+    """Links that have a Change, a doubt, a dirty mark or a tombstone."""
+    links = Link.objects.filter(kind__in=kinds)
+    found = set(links.filter(remote_dirty_at__isnull=False).values_list("pk", flat=True))
+    found.update(links.filter(deleted_at__isnull=False, remote_gone_at__isnull=True).values_list("pk", flat=True))
+    doubts = Write.objects.filter(outcome=Write.Outcome.OPEN, link__kind__in=kinds)
+    found.update(pk for pk in doubts.values_list("link_id", flat=True) if pk is not None)
+    for kind in kinds:
+        objects = Change.objects.filter(kind=kind).values("object_id").distinct()
+        found.update(links.filter(kind=kind, object_id__in=objects).values_list("pk", flat=True))
+    return found
 
 
 def is_held(link_id: int) -> bool:
