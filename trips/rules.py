@@ -176,12 +176,47 @@ def _odd_currency(priced: Any) -> str | None:
     return f"{code!r} is not a currency code of three capital letters, such as USD."
 
 
-@_rule("trip", "name", stored=False)
-def _same_name(trip: Any) -> str | None:
-    twin = type(trip)._base_manager.filter(name_key=fold_name(trip.name)[:255]).exclude(pk=trip.pk).first()
-    if twin is None or not trip.name.strip():
+def _starts(trip: Any) -> dt.date | None:
+    """The day that tells two trips of one name apart."""
+    return trip.start_date or trip.arrival_date
+
+
+def _namesakes(trip: Any) -> tuple[list[Any], list[Any]]:
+    """Other trips of this name: those of the same start, then the rest."""
+    if not trip.name.strip():
+        return [], []
+    others = type(trip)._base_manager.filter(name_key=fold_name(trip.name)[:255]).exclude(pk=trip.pk).order_by("-pk")
+    same: list[Any] = []
+    rest: list[Any] = []
+    for other in others:
+        (same if _starts(other) == _starts(trip) else rest).append(other)
+    return same, rest
+
+
+def _called(trip: Any, *facts: str) -> str:
+    """ "Baracoa (no. 7, archived)"."""
+    told = [f"no. {trip.pk}", *facts, *(["archived"] if trip.archived_at else [])]
+    return f"{trip.name} ({', '.join(told)})"
+
+
+@_rule("trip", "name", "start_date", "arrival_date", stored=False)
+def _same_name_and_start(trip: Any) -> str | None:
+    same, _rest = _namesakes(trip)
+    if not same:
         return None
-    return f"There is a trip of this name already: {twin.name} (no. {twin.pk}). Choose another name."
+    start = _starts(trip)
+    what = f"of this name and start ({_day(start)})" if start else "of this name without dates"
+    return f"There is a trip {what} already: {_called(same[0])}. Choose another name or other dates."
+
+
+@_rule("trip", "name", "start_date", "arrival_date", blocking=False, stored=False)
+def _same_name(trip: Any) -> str | None:
+    same, rest = _namesakes(trip)
+    if same or not rest:
+        return None
+    start = _starts(rest[0])
+    when = f"starts {_day(start)}" if start else "without dates"
+    return f"There is another trip of this name: {_called(rest[0], when)}. Check that it is not the same one."
 
 
 @_rule("trip", "capacity", blocking=False, stored=False)

@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from ghl_sync.admin.account import account_of
 from ghl_sync.admin.badges import Badge, ago, badge_of, link_of
-from ghl_sync.admin.fields import is_sensitive, label_of, labels
+from ghl_sync.admin.fields import is_sensitive, label_of, labels, may_see_value
 from ghl_sync.models import Conflict, Issue, Link, Write
 
 # Templates of the parts beside the badge.
@@ -28,6 +29,7 @@ DECIDED = {
     Conflict.Outcome.OURS.value: "TripBuilder's value was kept; GoHighLevel's is on record.",
     Conflict.Outcome.THEIRS.value: "GoHighLevel's value was kept; the one typed here is on record.",
 }
+MOST_OF_A_VALUE = 80
 WITHHELD = "The answer is not shown: this call carried sensitive values."
 
 
@@ -102,19 +104,28 @@ def _questions(user: Any, link: Link) -> list[Question]:
     conflicts = Conflict.objects.filter(link=link, resolved_at__isnull=True).only("pk", "field").order_by("field")
     decided = Conflict.objects.filter(
         link=link, resolved_at__gte=timezone.now() - DECIDED_SHOWN, outcome__in=DECIDED
-    ).only("pk", "field", "outcome")
+    ).only("pk", "field", "outcome", "our_value", "their_value")
     found = [
         Question(f"Both sides changed {label_of(link.kind, conflict.field)}.", _url(user, conflict))
         for conflict in conflicts[:MOST_QUESTIONS]
     ]
     found += [
         Question(
-            f"Both sides changed {label_of(link.kind, conflict.field)}: {DECIDED[conflict.outcome]}",
+            f"Both sides changed {label_of(link.kind, conflict.field)}: {_decision(user, link, conflict)}",
             _url(user, conflict),
         )
         for conflict in decided.order_by("-resolved_at")[:MOST_QUESTIONS]
     ]
     return found + [Question(issue.message, _url(user, issue)) for issue in issues[:MOST_QUESTIONS]]
+
+
+def _decision(user: Any, link: Link, conflict: Conflict) -> str:
+    """Who won, with the value that lost for whoever may see it."""
+    lost = conflict.their_value if conflict.outcome == Conflict.Outcome.OURS else conflict.our_value
+    told = DECIDED[conflict.outcome]
+    if not lost or not may_see_value(user, link.kind, conflict.field):
+        return told
+    return f"{told.removesuffix('.')}: “{Truncator(lost).chars(MOST_OF_A_VALUE)}”."
 
 
 def _url(user: Any, row: Issue | Conflict) -> str:

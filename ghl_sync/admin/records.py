@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -23,7 +24,7 @@ from ghl_sync.admin.filters import KindFilter, LinkKindFilter, OpenFilter, State
 from ghl_sync.admin.panel import events_of
 from ghl_sync.engine import resolve
 from ghl_sync.models import Conflict, Issue, Link, Run
-from trips.admin.base import badge, said
+from trips.admin.base import Elsewhere, badge, said
 
 HIDDEN = "not shown"
 _COUNTS = ("seen", "created", "updated", "unchanged", "issues", "failed", "gone", "linked", "unlinked")
@@ -71,12 +72,14 @@ class ReadOnlyAdmin(ModelAdmin):
         return obj
 
 
-def record_of(link: Link | None, text: str = "") -> SafeString | str:
-    """A record's name (or `text`), leading to its page while it is there."""
+def record_of(link: Link | None, viewer: Any, text: str = "") -> SafeString | str:
+    """A record's name (or `text`), leading to its page while it is there and `viewer` may open it."""
     if link is None:
         return "–"
     if link.deleted_at is not None:
         return f"{link.label or link} (deleted here)"
+    if not (viewer.has_perm(f"trips.view_{link.kind}") or viewer.has_perm(f"trips.change_{link.kind}")):
+        return link.label or str(link)
     url = reverse(f"admin:trips_{link.kind}_change", args=[link.object_id])
     return format_html('<a class="text-link" href="{}">{}</a>', url, text or link.label or link)
 
@@ -128,7 +131,7 @@ class LinkAdmin(ReadOnlyAdmin):
 
     @display(description="record")
     def record(self, link: Any) -> SafeString | str:
-        return record_of(link)
+        return record_of(link, link.viewer)
 
     @display(description="state")
     def state_shown(self, link: Any) -> SafeString:
@@ -140,7 +143,7 @@ class LinkAdmin(ReadOnlyAdmin):
 
     @display(description="here")
     def opened_here(self, link: Any) -> SafeString | str:
-        return record_of(link, f"Open {link.get_kind_display().lower()}")
+        return record_of(link, link.viewer, f"Open {link.get_kind_display().lower()}")
 
     @display(description="GoHighLevel")
     def opened_remotely(self, link: Any) -> SafeString | str:
@@ -170,10 +173,27 @@ class QuestionAdmin(ReadOnlyAdmin):
     list_select_related = ("link",)
     search_help_text = "Record, field or message"
     ordering = ("-opened_at", "-pk")
+    # The column that ends a question, and how the ended ones are called: "conflict was decided".
+    ended_by = "closed_at"
+    ended = ("problem was settled", "problems were settled")
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        found = super().get_changelist_instance(request)
+        if not found.result_count and not request.GET.get("open"):
+            found.elsewhere = self._settled(request, found.query)
+        return found
+
+    def _settled(self, request: HttpRequest, query: str) -> Elsewhere | None:
+        """How many questions of this search are settled, for a list that shows none that is open."""
+        settled = self.get_queryset(request).filter(**{f"{self.ended_by}__isnull": False})
+        rows, _doubles = self.get_search_results(request, settled, query)
+        count = rows.count()
+        address = {"open": "settled", **({"q": query} if query else {})}
+        return Elsewhere(said(count, *self.ended), f"?{urlencode(address)}") if count else None
 
     @display(description="record")
     def record(self, row: Any) -> SafeString | str:
-        return record_of(row.link)
+        return record_of(row.link, row.viewer)
 
     @display(description="field", ordering="field")
     def field_shown(self, row: Any) -> str:
@@ -214,7 +234,9 @@ class IssueAdmin(QuestionAdmin):
 
 @admin.register(Conflict)
 class ConflictAdmin(QuestionAdmin):
-    empty_title = "No conflicts here"
+    ended_by = "resolved_at"
+    ended = ("conflict was decided", "conflicts were decided")
+    empty_title = "No open conflicts"
     empty_hint = "Fields that both sides changed since they last agreed are listed here, with what lost."
     list_display = ("title", "record", "ours", "theirs", "outcome_shown", "opened")
     list_filter = (UnresolvedFilter, ("outcome", ChoicesCheckboxFilter), KindFilter)

@@ -14,6 +14,7 @@ from django.contrib import messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
+from django.db import transaction
 from django.db.models import Count, Q, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -25,6 +26,7 @@ from ghl_sync.engine import resolve
 from trips.admin.base import day, said
 from trips.enums import SEATED
 from trips.models import Passenger, Trip
+from trips.services import enrolment
 from trips.text import fold_name
 
 GROUPS_A_PAGE = 25
@@ -194,12 +196,15 @@ class WorkList:
             for errors in form.errors.values():
                 messages.error(request, " ".join(map(str, errors)))
             return back
-        trip, ids = form.chosen(), list(form.passengers().values_list("pk", flat=True))
-        refusal = _too_many(request.user, trip, ids)
+        with transaction.atomic():
+            # Held from counting the seats to taking them: two at once do not both get the last one.
+            trip = enrolment.hold(form.chosen().pk)
+            ids = list(form.passengers().values_list("pk", flat=True))
+            refusal = _too_many(request.user, trip, ids)
+            count = 0 if refusal else resolve.assign_trip(ids, trip)
         if refusal:
             messages.error(request, refusal)
             return back
-        count = resolve.assign_trip(ids, trip)
         level = messages.SUCCESS if count else messages.WARNING
         messages.add_message(request, level, f"{said(count, 'passenger', 'passengers')} linked to {trip}.")
         return back

@@ -233,8 +233,24 @@ def test_page_tells_for_a_day_who_won_a_conflict(admin_client, account):
     panel = admin_client.get(url("trip", "change", trip.pk)).context["panel"]
 
     assert [question.text for question in panel.questions] == [
-        "Both sides changed description: GoHighLevel's value was kept; the one typed here is on record."
+        "Both sides changed description: GoHighLevel's value was kept; the one typed here is on record: “Mine”."
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "shown"),
+    [("trip", "description", ": “" + "x" * 79 + "…”."), ("passenger", "passport.number", ".")],
+)
+def test_page_shows_the_value_that_lost_unless_it_is_sensitive(admin_client, account, kind, field, shown):
+    row = MAKE[kind]()
+    link = link_of(row, remote_id="op77", location_id="loc1")
+    Conflict.objects.create(
+        link=link, field=field, policy="newest", outcome="theirs", our_value="x" * 200, resolved_at=timezone.now()
+    )
+
+    (question,) = admin_client.get(url(kind, "change", row.pk)).context["panel"].questions
+
+    assert question.text.endswith(f"the one typed here is on record{shown}")
 
 
 def test_page_works_as_plain_text(admin_client, account):
@@ -542,6 +558,43 @@ def test_rows_lead_to_the_record(admin_client):
     assert [target in page for page in pages] == [True] * 3
 
 
+@pytest.mark.parametrize("model", ["link", "issue", "conflict"])
+def test_rows_lead_nowhere_for_whoever_may_not_open_the_record(client, model):
+    trip = factories.TripFactory(name="Baracoa")
+    link = link_of(trip)
+    row = {
+        "link": lambda: link,
+        "issue": lambda: Issue.objects.create(link=link, field="capacity", code="kept", message="kept"),
+        "conflict": lambda: Conflict.objects.create(link=link, field="capacity", policy="ask"),
+    }[model]()
+    staff(client, f"ghl_sync.view_{model}")
+    target = f'href="{url("trip", "change", trip.pk)}"'
+
+    pages = [client.get(url(model, "changelist")), client.get(url(model, "change", row.pk))]
+
+    assert [(target in page.content.decode(), "Baracoa" in page.content.decode()) for page in pages] == [
+        (False, True)
+    ] * 2
+
+
+@pytest.mark.parametrize("model", ["issue", "conflict"])
+def test_list_without_open_questions_leads_to_the_settled_ones(admin_client, model):
+    link = link_of(factories.TripFactory(name="Baracoa"))
+    if model == "issue":
+        Issue.objects.create(link=link, code="kept", message="settled one", closed_at=timezone.now())
+        text = "1 problem was settled"
+    else:
+        Conflict.objects.create(link=link, field="name", policy="ask", resolved_at=timezone.now())
+        text = "1 conflict was decided"
+
+    page = admin_client.get(url(model, "changelist"))
+
+    assert text in page.content.decode()
+    led = admin_client.get(url(model, "changelist") + page.context["cl"].elsewhere.url)
+    assert led.context["cl"].result_count == 1
+    assert text not in admin_client.get(url(model, "changelist"), {"q": "zzz"}).content.decode()
+
+
 def test_settled_questions_are_out_of_the_way(admin_client):
     link = link_of(factories.TripFactory())
     Issue.objects.create(link=link, code="kept", message="open one")
@@ -837,6 +890,21 @@ def test_linking_over_capacity_takes_the_permission_to_overbook(client):
     staff(client, *rights, "trips.overbook_trip")
     client.post(WORK_LIST, data)
     assert Passenger.objects.filter(trip=trip).count() == 2
+
+
+def test_linking_holds_the_trip_while_it_counts_the_seats(admin_client, monkeypatch):
+    trip = factories.TripFactory(capacity=5)
+    lost(1, trip_name_raw="Baracoa")
+    held: list[bool] = []
+
+    def hold(trip_id: int) -> Trip:
+        held.append(connection.in_atomic_block and not Passenger.objects.filter(trip=trip_id).exists())
+        return Trip.objects.get(pk=trip_id)
+
+    monkeypatch.setattr("trips.services.enrolment.hold", hold)
+    admin_client.post(WORK_LIST, {"name": "Baracoa", "trip": trip.pk})
+
+    assert (held, Passenger.objects.filter(trip=trip).count()) == ([True], 1)
 
 
 def test_empty_work_list_says_that_all_are_linked(admin_client):

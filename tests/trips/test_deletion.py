@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from tests import factories
-from trips.models import Contact, Passenger, Trip, Vendor
+from trips.models import Contact, Document, Passenger, Trip, Vendor
 
 pytestmark = pytest.mark.django_db
 ARCHIVED = dt.datetime(2026, 6, 15, 12, tzinfo=dt.UTC)
@@ -143,3 +143,48 @@ def test_deleting_needs_its_own_permission(client):
         "archive_selected",
         "unarchive_selected",
     ]
+
+
+@pytest.mark.parametrize("way", ["page", "list"])
+@pytest.mark.parametrize(
+    ("granted", "shown", "rest"),
+    [
+        ((), [], "and 4 parts you may not see"),
+        (
+            ("trips.view_passport", "trips.change_document"),
+            ["Passport ••9876", "Document:"],
+            "and 2 parts you may not see",
+        ),
+        (
+            (
+                "trips.view_passport",
+                "trips.view_document",
+                "trips.view_healthrecord",
+                "trips.view_emergencycontact",
+            ),
+            ["Passport ••9876", "Health record", "Wilhelmina", "Document:"],
+            None,
+        ),
+    ],
+)
+def test_only_parts_that_one_may_view_are_named_before_deleting(client, way, granted, shown, rest):
+    passenger = factories.PassengerFactory()
+    factories.PassportFactory(passenger=passenger, number="X5559876")
+    factories.HealthRecordFactory(passenger=passenger)
+    factories.EmergencyContactFactory(passenger=passenger, first_name="Wilhelmina")
+    Document.objects.create(passenger=passenger, original_name="visa.pdf")
+    permissions = ["trips.view_passenger", "trips.delete_passenger", "trips.delete_document", *granted]
+    client.force_login(factories.StaffFactory(permissions=permissions))
+
+    if way == "page":
+        page = client.get(url("passenger", "delete", passenger.pk))
+    else:
+        data = {"action": "delete_selected", "_selected_action": passenger.pk}
+        page = client.post(url("passenger", "changelist"), data)
+    listed = str(page.context["deleted_objects" if way == "page" else "deletable_objects"])
+    text = page.content.decode()
+
+    named = ["Passport ••9876", "Health record", "Wilhelmina", "Document:"]
+    assert [name for name in named if name in listed] == shown
+    assert ("may not see" in listed, rest is None or rest in text) == (rest is not None, True)
+    assert str(passenger) in listed

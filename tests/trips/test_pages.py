@@ -25,6 +25,22 @@ def test_search_without_a_hit_names_the_text_and_offers_to_add(admin_client):
     assert ("No trips match “zzz”" in shown, "Reset search and filters" in shown, "Add trip" in shown) == (True,) * 3
 
 
+@pytest.mark.parametrize("model", ["trip", "vendor"])
+def test_search_that_only_the_archive_answers_leads_there(admin_client, model):
+    make = {"trip": factories.TripFactory, "vendor": factories.VendorFactory}[model]
+    make(name="Baracoa & East", archived_at=dt.datetime(2026, 6, 1, tzinfo=dt.UTC))
+
+    page = admin_client.get(url(model, "changelist"), {"q": "baracoa &"})
+    link = page.context["cl"].elsewhere
+
+    assert (link.text, link.text in page.content.decode()) == (f"1 archived {model} matches", True)
+    led = admin_client.get(url(model, "changelist") + link.url)
+    assert [str(row) for row in led.context["cl"].result_list] == ["Baracoa & East"]
+    empty = [{"q": "zzz"}, {"q": "zzz", "archive": "all"}, {}]
+    pages = [admin_client.get(url(model, "changelist"), question) for question in empty]
+    assert not any(getattr(page.context["cl"], "elsewhere", None) for page in pages)
+
+
 def test_empty_list_does_not_talk_of_filters(admin_client):
     shown = admin_client.get(url("trip", "changelist")).content.decode()
 

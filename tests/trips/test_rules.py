@@ -345,12 +345,43 @@ def test_several_flags_keep_the_order_of_the_rules():
 # Rules that ask the database
 
 
-def test_name_of_another_trip_is_refused_however_it_is_spelled():
-    twin = factories.TripFactory(name="Baracoa – East")
+@pytest.mark.parametrize(
+    "dates", [{"start_date": dt.date(2027, 3, 1)}, {"start_date": None, "arrival_date": dt.date(2027, 3, 1)}]
+)
+def test_name_and_start_of_another_trip_are_refused_however_they_are_spelled(dates):
+    twin = factories.TripFactory(name="Baracoa – East", start_date=dt.date(2027, 3, 1), end_date=None)
 
-    sentence = f"There is a trip of this name already: Baracoa – East (no. {twin.pk}). Choose another name."
-    assert rules.violations(trip(name="BARACOA  - east ")) == [Violation("same_name", "name", sentence, True)]
+    sentence = (
+        f"There is a trip of this name and start (1 Mar 2027) already: Baracoa – East (no. {twin.pk}). "
+        "Choose another name or other dates."
+    )
+    again = trip(name="BARACOA  - east ", **{"end_date": None, **dates})
+    assert rules.violations(again) == [Violation("same_name_and_start", "name", sentence, True)]
     assert rules.violations(twin) == []
+
+
+def test_name_of_another_trip_without_dates_is_refused_and_an_archived_one_is_called_so():
+    twin = factories.TripFactory(
+        name="Baracoa", start_date=None, end_date=None, archived_at=dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
+    )
+
+    sentence = (
+        f"There is a trip of this name without dates already: Baracoa (no. {twin.pk}, archived). "
+        "Choose another name or other dates."
+    )
+    again = trip(name="Baracoa", start_date=None, end_date=None)
+    assert rules.violations(again) == [Violation("same_name_and_start", "name", sentence, True)]
+
+
+def test_yearly_trip_of_one_name_is_a_doubt():
+    last = factories.TripFactory(name="Baracoa", start_date=dt.date(2026, 3, 1), end_date=None)
+
+    sentence = (
+        f"There is another trip of this name: Baracoa (no. {last.pk}, starts 1 Mar 2026). "
+        "Check that it is not the same one."
+    )
+    next_one = trip(name="Baracoa", start_date=dt.date(2027, 3, 1), end_date=None)
+    assert rules.violations(next_one) == [Violation("same_name", "name", sentence, False)]
 
 
 def test_overbooked_trip_is_a_doubt():

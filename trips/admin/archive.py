@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
 from unfold.decorators import action
 
-from trips.admin.base import Instead, said
+from trips.admin.base import Elsewhere, Instead, said
 from trips.services import lifecycle
 
 
@@ -23,6 +24,24 @@ class ArchiveActions:
 
     def instead_helps(self, obj: Any) -> bool:
         return obj.archived_at is None
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        page = super().changelist_view(request, extra_context)  # type: ignore[misc]
+        found = getattr(page, "context_data", {}).get("cl")
+        if found is not None and found.query and not found.result_count:
+            found.elsewhere = self._in_archive(request, found.query)
+        return page
+
+    def _in_archive(self, request: HttpRequest, query: str) -> Elsewhere | None:
+        """What the same search finds among the archived rows, for a list that found none."""
+        archived = self.get_queryset(request).filter(archived_at__isnull=False)  # type: ignore[attr-defined]
+        rows, _doubles = self.get_search_results(request, archived, query)  # type: ignore[attr-defined]
+        count = rows.distinct().count()
+        if not count or request.GET.get("archive") in {"archived", "all"}:
+            return None
+        meta = self.model._meta  # type: ignore[attr-defined]
+        one, many = f"archived {meta.verbose_name} matches", f"archived {meta.verbose_name_plural} match"
+        return Elsewhere(said(count, one, many), f"?{urlencode({'q': query, 'archive': 'archived'})}")
 
     @admin.action(description="Archive", permissions=["change"])
     def archive_selected(self, request: HttpRequest, queryset: Any) -> None:

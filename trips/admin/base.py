@@ -13,14 +13,16 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
-from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.utils import NestedObjects, flatten_fieldsets
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
-from django.db import connections, models
+from django.db import connections, models, router
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import formats
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin, StackedInline
 from unfold.contrib.filters.admin import RadioFilter
@@ -62,6 +64,52 @@ def _focus_first(page: Any) -> None:
         getattr(field.widget, "widget", field.widget).attrs["data-first"] = True
 
 
+def _told(page: StaffAdmin, request: HttpRequest, objs: Any) -> list[Any]:
+    """The rows that go with `objs`, nested as in Django's list, with how many this user may not view at the end."""
+    collector = NestedObjects(using=router.db_for_write(page.model), origin=objs)
+    collector.collect(objs)
+    user: Any = request.user
+    hidden = 0
+
+    def line(row: Any) -> str | None:
+        nonlocal hidden
+        if isinstance(row, page.model) or _may_view(user, row):
+            return _named(page.admin_site, row)
+        hidden += 1
+        return None
+
+    listed = _without_gaps(collector.nested(line))
+    return [*listed, f"and {said(hidden, 'part', 'parts')} you may not see"] if hidden else listed
+
+
+def _without_gaps(nested: list[Any]) -> list[Any]:
+    """The nested list without its Nones; what hung below one moves up."""
+    kept: list[Any] = []
+    for index, entry in enumerate(nested):
+        if isinstance(entry, list):
+            below = _without_gaps(entry)
+            if nested[index - 1] is None:
+                kept.extend(below)
+            elif below:
+                kept.append(below)
+        elif entry is not None:
+            kept.append(entry)
+    return kept
+
+
+def _may_view(user: Any, row: Any) -> bool:
+    label, name = row._meta.app_label, row._meta.model_name
+    return user.has_perm(f"{label}.view_{name}") or user.has_perm(f"{label}.change_{name}")
+
+
+def _named(site: Any, row: Any) -> str:
+    kind = capfirst(row._meta.verbose_name)
+    if not site.is_registered(type(row)):
+        return f"{kind}: {row}"
+    url = reverse(f"{site.name}:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+    return format_html('{}: <a href="{}">{}</a>', kind, url, row)
+
+
 # Four lines show that there is room; Django's ten push everything else off the page.
 SHORTER_TEXTS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
     models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 4})}
@@ -92,6 +140,14 @@ class Instead:
     action: str
     label: str
     effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What an empty list tells of rows that it leaves out, and the address that shows them."""
+
+    text: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +233,11 @@ class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
         if add:
             _focus_first(context["adminform"])
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """As Django's, but names only what this user may view; of the rest it gives the number."""
+        _listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return _told(self, request, objs), counts, lacking, protected
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> Any:
         if context["protected"]:

@@ -34,12 +34,15 @@
       let wait = RESTING;
       try {
         const answer = await fetch(source.dataset.syncUrl, { redirect: "manual" });
-        if (!answer.ok) return; // logged out, not allowed any more, or deleted
-        const state = await answer.json();
-        show(state.parts);
-        wait = state.resting ? RESTING : MOVING;
+        // Logged out (a redirect), not allowed any more, or deleted: asking again would not help.
+        if (answer.type === "opaqueredirect" || answer.status === 403 || answer.status === 404) return;
+        if (answer.ok) {
+          const state = await answer.json();
+          show(state.parts);
+          wait = state.resting ? RESTING : MOVING;
+        }
       } catch {
-        // the network is away; try again at the slow pace
+        // the network is away, or what came is no answer of ours; try again at the slow pace
       }
       later(wait);
     }
