@@ -16,12 +16,17 @@ from typing import Any
 
 import phonenumbers
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator, validate_email
 from django.utils import formats
 
 from trips.enums import SEATED, DocumentState
 from trips.text import fold_name
 
 Check = Callable[[Any], str | None]
+OLDEST_TRIP = dt.date(1970, 1, 1)
+YEARS_AHEAD = 20
+_WEB = URLValidator(schemes=["http", "https"])
 OLDEST_BIRTH = dt.date(1900, 1, 1)
 
 
@@ -84,6 +89,14 @@ def violations(obj: Any, changed: Collection[str] | None = None) -> list[Violati
     return found
 
 
+def _accepts(validator: Callable[[str], None], text: str) -> bool:
+    try:
+        validator(text)
+    except ValidationError:
+        return False
+    return True
+
+
 def _day(value: dt.date) -> str:
     return formats.date_format(value, "j M Y")
 
@@ -124,6 +137,16 @@ def _travel_outside_trip(trip: Any) -> str | None:
             return f"The {label} ({_day(day)}) is before the trip starts ({_day(trip.start_date)})."
         if day and trip.end_date and day > trip.end_date:
             return f"The {label} ({_day(day)}) is after the trip ends ({_day(trip.end_date)})."
+    return None
+
+
+@_rule("trip", "start_date", "end_date", "arrival_date", "return_date", blocking=False)
+def _odd_year(trip: Any) -> str | None:
+    last_year = dt.date.today().year + YEARS_AHEAD
+    for label in ("start", "end", "arrival", "return"):
+        day = getattr(trip, f"{label}_date")
+        if day and (day < OLDEST_TRIP or day.year > last_year):
+            return f"The {label} ({_day(day)}) lies before 1970 or more than {YEARS_AHEAD} years ahead; check the year."
     return None
 
 
@@ -253,6 +276,13 @@ def _odd_country(contact: Any) -> str | None:
     return f"{code!r} is not a country code of two capital letters, such as US."
 
 
+@_rule("contact", "website")
+def _odd_website(contact: Any) -> str | None:
+    if not contact.website or _accepts(_WEB, contact.website):
+        return None
+    return f"{contact.website!r} is not the address of a website. It starts with https:// or http://."
+
+
 # Passengers
 
 
@@ -348,6 +378,13 @@ def _expires_before_birth(passport: Any) -> str | None:
     if born and passport.expires_on and passport.expires_on <= born:
         return f"The passport expires ({_day(passport.expires_on)}) before its holder was born ({_day(born)})."
     return None
+
+
+@_rule("emergencycontact", "email")
+def _odd_email(contact: Any) -> str | None:
+    if not contact.email or _accepts(validate_email, contact.email):
+        return None
+    return f"{contact.email!r} is not an e-mail address."
 
 
 @_rule("emergencycontact", "phone", "mobile")

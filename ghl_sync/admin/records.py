@@ -44,6 +44,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
     class Media:
         css = {"all": ("ghl_sync/sync.css",)}
+        js = ("trips/staff.js",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

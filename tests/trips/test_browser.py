@@ -68,6 +68,22 @@ def test_keyboard_opens_a_tab_of_fields(page: Page) -> None:
     expect(tab).to_have_attribute("aria-selected", "true")
 
 
+def test_keyboard_opens_the_filters_and_the_menu_beside_a_choice(page: Page) -> None:
+    page.goto("/trips/trip/")
+    filters = page.get_by_role("button", name="Filters")
+    expect(filters).to_have_attribute("tabindex", "0")
+    filters.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#changelist-filter")).to_be_visible()
+
+    page.goto("/trips/passenger/add/")
+    page.locator(".field-contact .select2-selection").focus()
+    page.keyboard.press("Tab")
+    expect(page.locator("[x-ref=relatedWidgetWrappercontact]")).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.locator("#add_id_contact")).to_be_focused()
+
+
 def test_payment_starts_with_the_passenger_without_a_mouse(page: Page) -> None:
     PassengerFactory(legal_first_name="Greta", legal_last_name="Ortiz")
     page.goto("/trips/payment/add/")

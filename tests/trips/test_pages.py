@@ -55,6 +55,14 @@ def test_who_may_not_add_is_not_told_to(client):
     assert ("No trips match" in shown, "Add trip" in shown, "add what you missed" in shown) == (True, False, False)
 
 
+def test_capacity_below_one_is_no_fraction(admin_client):
+    factories.TripFactory(capacity=-4, passengers=1)
+
+    shown = admin_client.get(url("trip", "changelist")).content.decode()
+
+    assert ("1, capacity -4" in shown, "1 / -4" in shown) == (True, False)
+
+
 def test_flag_tells_its_sentence_on_hover(admin_client):
     factories.TripFactory(capacity=0)
 

@@ -462,3 +462,30 @@ def test_e164(text, region, number):
 @pytest.mark.parametrize("model", [Passport, Payment, EmergencyContact, Document, Passenger, Trip, Contact])
 def test_rules_look_at_an_empty_row_without_failing(model):
     assert isinstance(rules.violations(model()), list)
+
+
+@pytest.mark.parametrize(
+    ("website", "fits"),
+    [("", True), ("https://example.com/a", True), ("http://example.com", True), ("javascript:alert(1)", False),
+     ("ftp://example.com", False)],
+)  # fmt: skip
+def test_website_is_a_web_address(website, fits):
+    codes = [found.code for found in rules.violations(Contact(first_name="Ada", website=website))]
+    assert codes == ([] if fits else ["odd_website"])
+
+
+@pytest.mark.parametrize(("email", "fits"), [("", True), ("ada@example.com", True), ("ada at home", False)])
+def test_emergency_contact_has_a_real_email_or_none(email, fits):
+    found = rules.violations(EmergencyContact(phone="+12025550100", email=email))
+    assert [(violation.code, violation.blocking) for violation in found] == ([] if fits else [("odd_email", True)])
+
+
+@time_machine.travel("2026-11-25")
+@pytest.mark.parametrize(
+    ("day", "odd"),
+    [(dt.date(1969, 12, 31), True), (dt.date(1970, 1, 1), False), (dt.date(2046, 12, 31), False),
+     (dt.date(2047, 1, 1), True)],
+)  # fmt: skip
+def test_trip_of_an_odd_year_is_a_doubt(day, odd):
+    found = rules.violations(Trip(name="Baracoa", start_date=day, currency="USD"))
+    assert [(violation.code, violation.blocking) for violation in found] == ([("odd_year", False)] if odd else [])

@@ -106,6 +106,10 @@ class TripAdmin(ArchiveActions, StaffAdmin):
     def seats(self, trip: Any) -> SafeString | str:
         if trip.capacity is None:
             return str(trip.enrolled_count)
+        if trip.capacity < 1:
+            return badge(
+                f"{trip.enrolled_count}, capacity {trip.capacity}", "doubt", "A capacity below 1 leaves no seat"
+            )
         text = f"{trip.enrolled_count} / {trip.capacity}"
         return badge(text, "bad", "More people are booked than there are seats") if self._over(trip) else text
 

@@ -6,3 +6,29 @@ window.addEventListener("load", () => {
     const box = field?.parentElement.querySelector(".select2-selection");
     (box ?? field)?.focus({ preventScroll: true });
 });
+
+// Unfold's "Filters" and the dots beside a choice of a person or trip answer to the mouse alone: Tab reaches them too,
+// Enter and Space press them, and what opens takes the focus.
+document.addEventListener("DOMContentLoaded", () => {
+    function press(button, label, opened) {
+        button.tabIndex = 0;
+        button.setAttribute("role", "button");
+        if (label) button.setAttribute("aria-label", label);
+        button.addEventListener("keydown", (event) => {
+            if (event.key !== "Enter" && event.key !== " ") return;
+            event.preventDefault();
+            button.click();
+            const menu = document.getElementById(opened);
+            const enter = () => menu?.querySelector("a[href], input:not([type=hidden]), button")?.focus();
+            setTimeout(enter, 150); // it fades in, and what is hidden takes no focus
+        });
+    }
+
+    document.querySelectorAll('[x-on\\:click="filterOpen = true"]').forEach((button) => {
+        press(button, "", "changelist-filter");
+    });
+    document.querySelectorAll("[x-ref^=relatedWidgetWrapper]").forEach((button) => {
+        const name = button.getAttribute("x-ref").slice("relatedWidgetWrapper".length);
+        press(button, "More for this choice", `related-widget-wrapper-${name}`);
+    });
+});
