@@ -1006,3 +1006,23 @@ def test_badge_follows_the_record_by_itself(live_server, chromium, account, monk
         expect(page.locator("text=Nothing was sent yet.")).to_be_visible()  # what was opened stays open
         browser.close()
         connections.close_all()  # under the driver's loop this test had connections of its own
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_pull_fits_on_a_phone(live_server, chromium, account, monkeypatch, client):
+    from playwright.sync_api import sync_playwright
+
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser's driver runs a loop in this thread
+    run = Run.objects.create(mode="full", ok=True, report={"trips": {"seen": 1200, "unchanged": 1200}})
+    client.force_login(factories.StaffFactory(is_superuser=True))
+    session = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.context.add_cookies([session])
+        page.goto(live_server.url + url("run", "change", run.pk))
+        page.locator(".sync-table").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        browser.close()
+        connections.close_all()  # under the driver's loop this test had connections of its own
