@@ -198,8 +198,9 @@ class WorkList:
             return back
         with transaction.atomic():
             # Held from counting the seats to taking them: two at once do not both get the last one.
+            # Passengers before the trip, as on a passenger's own page, so that the two never wait for each other.
+            ids = list(form.passengers().select_for_update().order_by("pk").values_list("pk", flat=True))
             trip = enrolment.hold(form.chosen().pk)
-            ids = list(form.passengers().values_list("pk", flat=True))
             refusal = _too_many(request.user, trip, ids)
             count = 0 if refusal else resolve.assign_trip(ids, trip)
         if refusal:
