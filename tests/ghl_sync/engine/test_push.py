@@ -20,18 +20,12 @@ from tests.factories import (
     HealthRecordFactory,
     PassengerFactory,
     PassportFactory,
-    TripFactory,
     VendorFactory,
 )
+from tests.ghl_sync.engine.mirror import a_trip, link_of
 from trips.models import Contact, Passenger
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def link_of(obj: Any) -> Link:
-    link = Link.objects.for_object(obj)
-    assert link is not None
-    return link
 
 
 def states() -> dict[str, int]:
@@ -39,13 +33,6 @@ def states() -> dict[str, int]:
     for state_name in Link.objects.with_state().values_list("state", flat=True):
         found[state_name] = found.get(state_name, 0) + 1
     return found
-
-
-def a_trip(**values: Any) -> Any:
-    """A trip that can go over there: one with a lead organiser."""
-    if "organiser" not in values:
-        values["organiser"] = ContactFactory()
-    return TripFactory(**values)
 
 
 def calls(sandbox: Sandbox) -> list[str]:

@@ -15,7 +15,8 @@ from ghl_sync.engine.results import Result
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Change, Conflict, Issue, Link, Write
 from ghl_sync.sandbox.server import Sandbox
-from tests.factories import ContactFactory, PassengerFactory, TripFactory
+from tests.factories import ContactFactory, PassengerFactory
+from tests.ghl_sync.engine.mirror import a_trip, custom, link_of
 from trips.models import Trip
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,22 +24,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 class Killed(BaseException):
     """The process ended at this line."""
-
-
-def link_of(obj: Any) -> Link:
-    link = Link.objects.for_object(obj)
-    assert link is not None
-    return link
-
-
-def a_trip(**values: Any) -> Trip:
-    return TripFactory(**{"organiser": ContactFactory(), **values})
-
-
-def custom(sandbox: Sandbox, obj: Any) -> dict[str, Any]:
-    record = sandbox.store.get(link_of(obj).remote_id)
-    assert record is not None
-    return sandbox.store.custom_by_key(record)
 
 
 def lease_is_over() -> None:

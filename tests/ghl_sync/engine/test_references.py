@@ -13,26 +13,10 @@ from ghl_sync.engine.pull import pull
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Change, Conflict, Issue, Link
 from ghl_sync.sandbox.server import Sandbox
-from tests.factories import ContactFactory, PassengerFactory, TripFactory, VendorFactory
-from trips.models import Trip
+from tests.factories import ContactFactory, PassengerFactory, VendorFactory
+from tests.ghl_sync.engine.mirror import a_trip, custom, link_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def link_of(obj: Any) -> Link:
-    link = Link.objects.for_object(obj)
-    assert link is not None
-    return link
-
-
-def a_trip(**values: Any) -> Trip:
-    return TripFactory(**{"organiser": ContactFactory(), **values})
-
-
-def custom(sandbox: Sandbox, obj: Any) -> dict[str, Any]:
-    record = sandbox.store.get(link_of(obj).remote_id)
-    assert record is not None
-    return sandbox.store.custom_by_key(record)
 
 
 def at_rest(connected: Sandbox) -> None:
