@@ -9,24 +9,20 @@ from typing import Any
 from ghl_sync.sandbox import values
 from ghl_sync.sandbox.bodies import checked, checked_params, custom_values, whole
 from ghl_sync.sandbox.store import Contact, Store, e164, now_ms
-from ghl_sync.sandbox.wire import ApiError, Request, bad_request, contact_full, contact_listed, invalid, no_contact
+from ghl_sync.sandbox.wire import (
+    CONTACT_TEXTS,
+    ApiError,
+    Request,
+    bad_request,
+    contact_full,
+    contact_listed,
+    invalid,
+    no_contact,
+)
 
-_TEXTS = {
-    "firstName": "first_name",
-    "lastName": "last_name",
-    "email": "email",
-    "phone": "phone",
-    "address1": "address1",
-    "city": "city",
-    "state": "state",
-    "postalCode": "postal_code",
-    "country": "country",
-    "website": "website",
-    "timezone": "timezone",
-    "source": "source",
-    "dateOfBirth": "date_of_birth",
-    "assignedTo": "assigned_to",
-}
+# Only a create takes these two; a PUT that holds them is refused.
+_ONLY_CREATED = {"companyName", "gender"}
+_TEXTS = {key: attribute for key, attribute in CONTACT_TEXTS.items() if key not in _ONLY_CREATED}
 _UPDATE = {
     **dict.fromkeys(_TEXTS, "string"),
     "name": "string",
@@ -36,7 +32,7 @@ _UPDATE = {
     "tags": "array",
     "customFields": "array",
 }
-_CREATE = _UPDATE | {"locationId": "string", "gender": "string", "companyName": "string"}
+_CREATE = _UPDATE | {"locationId": "string", **dict.fromkeys(_ONLY_CREATED, "string")}
 _UPSERT = _CREATE | {"createNewIfDuplicateAllowed": "boolean"}
 
 

@@ -157,7 +157,11 @@ def _embedded(record: Opportunity, contact: Contact | None) -> dict[str, Any]:
     return found
 
 
-_CONTACT_TEXTS = {
+CONTACT_TEXTS = {
+    "firstName": "first_name",
+    "lastName": "last_name",
+    "email": "email",
+    "phone": "phone",
     "companyName": "company_name",
     "address1": "address1",
     "city": "city",
@@ -177,11 +181,7 @@ def contact_row(store: Store, record: Contact, cursor: Sequence[Any]) -> dict[st
     """A search row with its own cursor (API notes §5.10); names keep their case here."""
     row = _contact_base(store, record) | {
         "contactName": record.name,
-        "firstName": record.first_name,
-        "lastName": record.last_name,
-        "email": record.email,
-        "phone": record.phone,
-        **{key: getattr(record, attribute) for key, attribute in _CONTACT_TEXTS.items()},
+        **{key: getattr(record, attribute) for key, attribute in CONTACT_TEXTS.items()},
         "customFields": contact_custom(store, record),
         "searchAfter": list(cursor),
     }
@@ -190,9 +190,8 @@ def contact_row(store: Store, record: Contact, cursor: Sequence[Any]) -> dict[st
 
 def contact_full(store: Store, record: Contact) -> dict[str, Any]:
     """By id and after a write: absent keys instead of nulls (API notes §5.10)."""
-    texts = {"firstName": "first_name", "lastName": "last_name", "email": "email", "phone": "phone", **_CONTACT_TEXTS}
     row = _contact_base(store, record)
-    for key, attribute in texts.items():
+    for key, attribute in CONTACT_TEXTS.items():
         value = getattr(record, attribute)
         if value is not None:
             row[key] = value
