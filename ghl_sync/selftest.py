@@ -255,8 +255,7 @@ class SelfTest:
         return row.way is not Way.DOWN and not row.group
 
     def _record(self, kind: str) -> Record:
-        remote_id, client = self._link(kind).remote_id, self.session.client
-        return client.get_contact(remote_id) if kind == Kind.CONTACT else client.get_opportunity(remote_id)
+        return self.session.read(kind, self._link(kind).remote_id)
 
     # Cleaning up
 

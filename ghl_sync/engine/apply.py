@@ -16,7 +16,7 @@ from ghl_sync.client.types import Record
 from ghl_sync.engine import state
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
-from ghl_sync.engine.linking import find_trip, find_trip_by_key
+from ghl_sync.engine.linking import DISAGREE, find_trip, find_trip_by_key
 from ghl_sync.engine.local import Local, as_text, load, store_documents, stub_contact, vendor_named
 from ghl_sync.engine.merge import Action
 from ghl_sync.engine.plan import UNKNOWN, Plan, Situation, decide
@@ -293,7 +293,7 @@ def _linking_issue(link: Link, local: Local, readings: Readings) -> None:
         return
     by_id, by_name = find_trip(legacy=readings["trip_id"].value), find_trip(name=readings["trip_name"].value)
     if by_id and by_name and by_id != by_name:
-        state.open_issue(link, "disagree", "The trip ID and the trip name point at two trips.", field="trip_id")
+        state.open_issue(link, "disagree", DISAGREE, field="trip_id")
     else:
         state.close_issues(link, fields=("trip_id",), codes=("disagree",))
 

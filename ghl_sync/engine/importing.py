@@ -19,7 +19,7 @@ from ghl_sync.engine import state
 from ghl_sync.engine.apply import directions, extra_of
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
-from ghl_sync.engine.linking import TripIndex, resolve
+from ghl_sync.engine.linking import DISAGREE, TripIndex, resolve
 from ghl_sync.engine.local import MODELS, PARTS, Local, document_from, stub_contact, vendor_named
 from ghl_sync.engine.plan import IssueNote, unreadable
 from ghl_sync.engine.session import Session
@@ -142,9 +142,7 @@ class Importer:
             self.trips, key=values.get("trip_key"), legacy=values.get("trip_id"), name=values.get("trip_name")
         )
         if found.disagree:
-            newcomer.issues.append(
-                IssueNote("trip_id", "disagree", "The trip ID and the trip name point at two trips.")
-            )
+            newcomer.issues.append(IssueNote("trip_id", "disagree", DISAGREE))
         if found.trip_id is None:
             passenger.trip_name_raw = values.get("trip_name") or ""
             passenger.trip_id_raw = values.get("trip_id")

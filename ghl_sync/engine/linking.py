@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from trips.models import Trip
 from trips.text import fold_name
 
+DISAGREE = "The trip ID and the trip name point at two trips."
+
 
 @dataclass
 class TripIndex:

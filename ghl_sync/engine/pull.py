@@ -30,7 +30,7 @@ from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.importing import Importer, Newcomer
 from ghl_sync.engine.results import KindCounts, PullReport
 from ghl_sync.engine.session import CannotRun, Session
-from ghl_sync.mapping.table import CONTACT_KEY_FIELD, KEY_FIELD, MAPS
+from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import read_record
 from ghl_sync.models import Cause, Kind, Lane, Link, Run, SeenPage
 from trips.models import Contact, Passenger, Trip
@@ -130,7 +130,7 @@ class _Pull:
         self.first_fill = False
         self.started = self.asked_at = database_now()
         self._clock = time.monotonic()
-        self._calls_before = 0
+        self._calls_before, self._seconds_before = 0, 0.0
 
     @property
     def counts_whole(self) -> bool:
@@ -197,9 +197,8 @@ class _Pull:
             state.leave_run(self.run_row, error=words)
 
     def _count_up(self) -> PullReport:
-        before = getattr(self, "_seconds_before", 0.0)
         self.report.calls = self._calls_before + self.session.client.calls
-        self.report.seconds = round(before + time.monotonic() - self._clock, 3)
+        self.report.seconds = round(self._seconds_before + time.monotonic() - self._clock, 3)
         return self.report
 
     def _finish(self) -> PullReport:
@@ -486,11 +485,8 @@ class _Pull:
         same_time = record.updated_at is not None and record.updated_at == link.remote_updated_at
         if not emptied and not (recent and same_time) and not self._may_be_old(link):
             return record, False
-        client = self.session.client
         try:
-            if link.kind == Kind.CONTACT:
-                return client.get_contact(record.id), True
-            return client.get_opportunity(record.id), True
+            return self.session.read(link.kind, record.id), True
         except NotFound:
             return record, False  # deleted this moment: the next scans will miss it
 
@@ -554,7 +550,7 @@ class _Pull:
         self, kind: Kind, new: Sequence[tuple[Record, str]]
     ) -> list[tuple[Record, str, uuid.UUID | None]]:
         """Those to import, with the uid to import them under; records that bear a key of ours are treated by it."""
-        definition = self.session.definitions.fields.get(CONTACT_KEY_FIELD if kind == Kind.CONTACT else KEY_FIELD)
+        definition = self.session.definitions.fields.get(MAPS[kind].by_name["key"].remote)
         uids = {
             record.id: uid
             for record, _digest in new
@@ -641,11 +637,8 @@ class _Pull:
                 return again
 
     def _look_for(self, kind: Kind, link: Link) -> None:
-        client = self.session.client
         try:
-            record = (
-                client.get_contact(link.remote_id) if kind == Kind.CONTACT else client.get_opportunity(link.remote_id)
-            )
+            record = self.session.read(kind, link.remote_id)
         except NotFound as error:
             state.gone(link, error.words[:255])
             self.report.of(kind).gone += 1

@@ -176,18 +176,13 @@ def _facts(record: Record | None) -> dict[str, Any]:
 
 def _get(session: Session, link: Link) -> Record:
     try:
-        return _read(session, link.kind, link.remote_id)
+        return session.read(link.kind, link.remote_id)
     except NotFound as error:
         if _others_answer(session, link):
             state.gone(link, error.words)
             state.release(link)
             raise _Done(Result.WAITING) from None
         raise TryLater("GoHighLevel does not find the record, and no other record either.") from None
-
-
-def _read(session: Session, kind: str, remote_id: str) -> Record:
-    client = session.client
-    return client.get_contact(remote_id) if kind == Kind.CONTACT else client.get_opportunity(remote_id)
 
 
 def _others_answer(session: Session, link: Link) -> bool:
@@ -197,7 +192,7 @@ def _others_answer(session: Session, link: Link) -> bool:
     if other is None:
         return True  # the account holds no other record of ours: the known shape of the answer must do
     try:
-        _read(session, link.kind, other)
+        session.read(link.kind, other)
     except NotFound:
         return False
     return True
@@ -297,7 +292,7 @@ def _verify(session: Session, link: Link, base: Base, sent: Values, record: Reco
     table = MAPS[link.kind]
     readings = read_record(table, record, session.definitions)
     if any(name not in readings for name in sent):
-        record = _read(session, link.kind, record.id)
+        record = session.read(link.kind, record.id)
         readings = read_record(table, record, session.definitions)
     for name, value in sent.items():
         reading = readings.get(name)
@@ -438,13 +433,13 @@ def _owner_id(session: Session, link: Link, local: Local) -> str:
 
 def _creatable(session: Session, local: Local) -> Values:
     """Every value a create may carry: nothing empty, nothing that only comes in, nothing that must stay home."""
-    ways = apply.directions(session)
+    ways, values = apply.directions(session), local.values()
     return {
         row.name: value
         for row in local.table.fields
         if row.way is not Way.DOWN
         and (not row.group or ways[row.group] in {"both", "push"})
-        and (value := local.values().get(row.name)) is not None
+        and (value := values.get(row.name)) is not None
     }
 
 
@@ -498,7 +493,7 @@ def _adopt_ours(session: Session, link: Link, seen: Seen, error: DuplicateOpport
 
 
 def _bears_key(session: Session, link: Link, record: Record) -> bool:
-    definition = session.definitions.fields.get(CONTACT_KEY_FIELD if link.kind == Kind.CONTACT else KEY_FIELD)
+    definition = session.definitions.fields.get(MAPS[link.kind].by_name["key"].remote)
     return definition is not None and record.custom.get(definition.id) == link.key
 
 
@@ -533,7 +528,7 @@ def _doubtful_create(session: Session, link: Link) -> Record | None:
     made = state.answered_create(link)
     if made:
         try:
-            return _read(session, link.kind, made)  # the worker that got the answer ended before it could say so
+            return session.read(link.kind, made)  # the worker that got the answer ended before it could say so
         except NotFound:
             logger.info("%s was made and is gone already", link.key)
     doubts = [write for write in state.open_writes(link) if write.action == Write.Action.CREATE]

@@ -11,14 +11,14 @@ from django.db import connection, transaction
 
 from ghl_sync.client import GHLClient
 from ghl_sync.client.errors import GHLError, MissingScope, NeedsAttention
-from ghl_sync.client.types import FieldDef, PipelineDef, StageDef
+from ghl_sync.client.types import FieldDef, PipelineDef, Record, StageDef
 from ghl_sync.conf import NOT_CONFIGURED, Config, config
 from ghl_sync.engine import state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.limits import DatabaseLimiter
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import Definitions
-from ghl_sync.models import Link, Location, Pipeline, RemoteField, Stage
+from ghl_sync.models import Kind, Link, Location, Pipeline, RemoteField, Stage
 
 PROBE_SECONDS = 60
 
@@ -56,6 +56,12 @@ class Session:
                 self.refresh_definitions()
             self._definitions = load_definitions(self.config)
         return self._definitions
+
+    def read(self, kind: str, remote_id: str) -> Record:
+        """One record of ours straight from GoHighLevel, never from the lagging index. Raises NotFound, TryLater."""
+        if kind == Kind.CONTACT:
+            return self.client.get_contact(remote_id)
+        return self.client.get_opportunity(remote_id)
 
     def forget_definitions(self) -> None:
         self._definitions = None
