@@ -1,0 +1,42 @@
+"""The account's row: stopped or running, and what is known of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from ghl_sync.engine.clock import database_now
+from ghl_sync.models import Location
+
+
+def location_row(location_id: str) -> Location:
+    location, _created = Location.objects.get_or_create(location_id=location_id)
+    return location
+
+
+def pause(location: Location, words: str) -> None:
+    """All traffic stops until a probe succeeds."""
+    Location.objects.filter(pk=location.pk, paused_at__isnull=True).update(paused_at=Now())
+    Location.objects.filter(pk=location.pk).update(paused_reason=words, probe_at=Now())
+
+
+def resume(location: Location) -> None:
+    Location.objects.filter(pk=location.pk).update(paused_reason="", paused_at=None, probe_at=None)
+
+
+def take_probe(location: Location, every: float) -> bool:
+    """Whether it is this caller's turn to try whether a stop is over."""
+    before = database_now() - dt.timedelta(seconds=every)
+    rows = Location.objects.filter(
+        Q(probe_at__isnull=True) | Q(probe_at__lte=before), pk=location.pk, paused_at__isnull=False
+    )
+    return bool(rows.update(probe_at=Now()))
+
+
+def remember_location(location: Location, **fields: Any) -> None:
+    Location.objects.filter(pk=location.pk).update(**fields)
+    for name, value in fields.items():
+        setattr(location, name, value)

@@ -1,0 +1,63 @@
+"""What changed here and is not agreed on yet: inserted by saves, deleted by who has read it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from ghl_sync.engine.clock import database_now
+from ghl_sync.models import Cause, Change, Lane, Link
+
+
+def record_change(
+    kind: str, object_id: int, *, cause: str = Cause.SAVED, lane: str = Lane.STAFF, delay: float = 0.0
+) -> None:
+    """Insert one Change; `delay` seconds before it may be acted on."""
+    change = Change(kind=kind, object_id=object_id, cause=cause, lane=lane)
+    if delay:
+        change.due_at = database_now() + dt.timedelta(seconds=delay)
+    change.save(force_insert=True)
+
+
+def record_changes(
+    kind: str, object_ids: Iterable[int], *, cause: str, lane: str = Lane.BULK, delay: float = 0.0
+) -> int:
+    """One Change each for many objects; returns how many."""
+    due_at = database_now() + dt.timedelta(seconds=delay)
+    changes = [Change(kind=kind, object_id=pk, cause=cause, lane=lane, due_at=due_at) for pk in object_ids]
+    Change.objects.bulk_create(changes, batch_size=1000)
+    return len(changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The Changes a worker read before it looked at the object: exactly these are done when it is done."""
+
+    ids: tuple[int, ...]
+    causes: frozenset[str]
+    lane: str
+    newest: dt.datetime | None
+
+
+NOTHING_SEEN = Seen((), frozenset(), Lane.BULK, None)
+
+
+def read_changes(link: Link) -> Seen:
+    rows = list(
+        Change.objects.filter(kind=link.kind, object_id=link.object_id).values_list("pk", "cause", "lane", "at")
+    )
+    lanes = {row[2] for row in rows}
+    lane = next((lane for lane in (Lane.STAFF, Lane.RETRY, Lane.BULK) if lane in lanes), Lane.BULK)
+    saved = [row[3] for row in rows if row[1] == Cause.SAVED]
+    return Seen(tuple(row[0] for row in rows), frozenset(row[1] for row in rows), lane, max(saved, default=None))
+
+
+def changes_of(kind: str, object_id: int) -> tuple[int, ...]:
+    """Ids of the Changes of one object, as of now."""
+    return tuple(Change.objects.filter(kind=kind, object_id=object_id).values_list("pk", flat=True))
+
+
+def forget_changes(ids: Collection[int]) -> None:
+    """What these Changes asked for is done."""
+    Change.objects.filter(pk__in=ids).delete()

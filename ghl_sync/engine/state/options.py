@@ -1,0 +1,51 @@
+"""Drop-downs: what is wanted of them and who may write them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.state.changes import record_changes
+from ghl_sync.models import Cause, RemoteField, WantedOption
+
+
+def want_option(remote_field_id: int, label: str, kind: str, object_id: int) -> None:
+    """Remember that this record needs an option its drop-down does not have."""
+    WantedOption.objects.update_or_create(
+        remote_field_id=remote_field_id, kind=kind, object_id=object_id, defaults={"label": label}
+    )
+
+
+def want_no_more(ids: Collection[int]) -> None:
+    """The records that wanted these options are gone."""
+    WantedOption.objects.filter(pk__in=ids).delete()
+
+
+def claim_field(field_id: int, lease: float) -> RemoteField | None:
+    """One writer of a drop-down at a time: its list is replaced as a whole."""
+    now = database_now()
+    free = RemoteField.objects.filter(Q(leased_until__isnull=True) | Q(leased_until__lte=now), pk=field_id)
+    if not free.update(leased_until=now + dt.timedelta(seconds=lease), fence=F("fence") + 1):
+        return None
+    return RemoteField.objects.get(pk=field_id)
+
+
+def release_field(field: RemoteField) -> None:
+    RemoteField.objects.filter(pk=field.pk, fence=field.fence).update(leased_until=None)
+
+
+def options_added(field: RemoteField, options: Sequence[str], served: Sequence[WantedOption]) -> None:
+    """The drop-down holds `options` now; the records that waited for theirs are due again."""
+    with transaction.atomic():
+        RemoteField.objects.filter(pk=field.pk).update(options=list(options), refreshed_at=Now())
+        by_kind: dict[str, set[int]] = {}
+        for wanted in served:
+            by_kind.setdefault(wanted.kind, set()).add(wanted.object_id)
+        for kind, ids in by_kind.items():
+            record_changes(kind, sorted(ids), cause=Cause.OPTION)
+        WantedOption.objects.filter(pk__in=[wanted.pk for wanted in served]).delete()

@@ -1,0 +1,139 @@
+"""Links as a pull writes them, and the pull's own row."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from ghl_sync.engine.base import Base
+from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.state.claims import still_dirty
+from ghl_sync.engine.state.links import LABEL_LENGTH
+from ghl_sync.engine.state.questions import open_issue
+from ghl_sync.models import Link, Run, SeenPage
+
+
+def pulled(link: Link, base: Base, **fields: Any) -> bool:
+    """Record what a pull found; False when somebody has, or had, the link since it was read: nothing is written."""
+    free = Link.objects.filter(Q(leased_until__isnull=True) | Q(leased_until__lte=Now()), pk=link.pk, fence=link.fence)
+    return bool(
+        free.update(
+            base=base.dump(),
+            fence=F("fence") + 1,  # another pull that read the link before this one starts over, too
+            remote_dirty_at=still_dirty(link),
+            missed_scans=0,
+            gone_at=None,
+            gone_reason="",
+            **fields,
+        )
+    )
+
+
+def met(link: Link, record_id: str, *, location_id: str, pipeline_id: str) -> bool:
+    """A record that a pull met is this object's: a lost create, or a contact entered on both sides.
+
+    The worker that reconciles the link next reads it and merges. False when a worker has the link this moment.
+    """
+    free = Link.objects.filter(Q(leased_until__isnull=True) | Q(leased_until__lte=Now()), pk=link.pk, remote_id="")
+    return bool(
+        free.update(
+            remote_id=record_id,
+            location_id=location_id,
+            pipeline_id=pipeline_id,
+            remote_dirty_at=Now(),
+            next_attempt_at=None,
+            parked_at=None,
+        )
+    )
+
+
+def store_digests(links: Sequence[Link]) -> None:
+    """Remember in which state records were found equal to base: seen so again they are not read.
+
+    The links carry what to store. One that somebody has claimed since it was read is left alone.
+    """
+    with transaction.atomic():
+        rows = Link.objects.filter(pk__in=[link.pk for link in links]).order_by("pk").select_for_update()
+        fences = dict(rows.values_list("pk", "fence"))
+        same = [link for link in links if fences.get(link.pk) == link.fence]
+        Link.objects.bulk_update(same, ["remote_digest", "remote_updated_at"], batch_size=200)
+
+
+def forget_digests(location_id: str) -> None:
+    """Every record is read again by the next pull."""
+    Link.objects.filter(location_id=location_id).exclude(remote_digest="").update(remote_digest="")
+
+
+def create_links(links: Sequence[Link]) -> None:
+    Link.objects.bulk_create(links, batch_size=500)
+
+
+def link_stub(contact: models.Model, remote_id: str, tombstone: Link | None) -> Link:
+    """The link of a contact made from an opportunity's row; its own record is read as soon as may be."""
+    if tombstone is not None:
+        # Deleted here, yet an opportunity still names it: the id moves to the new row.
+        Link.objects.filter(pk=tombstone.pk).update(remote_id="")
+    link = Link.objects.create(
+        kind="contact",
+        object_id=contact.pk,
+        uid=contact.uid,  # type: ignore[attr-defined]
+        label=str(contact)[:LABEL_LENGTH],
+        location_id=settings.GHL_LOCATION_ID,
+        remote_id=remote_id,
+        remote_dirty_at=Now(),
+    )
+    open_issue(link, "stub", "Made from an opportunity that names this contact; its own record was not read yet.")
+    return link
+
+
+def seen_again(link_ids: Collection[int]) -> int:
+    """Records a scan met that counted as missing before: they are back."""
+    return Link.objects.filter(pk__in=link_ids).update(missed_scans=0, gone_at=None, gone_reason="")
+
+
+def missed(link_ids: Collection[int]) -> None:
+    """A complete scan did not meet these; absence twice over is a reason to ask directly."""
+    Link.objects.filter(pk__in=link_ids).update(missed_scans=F("missed_scans") + 1)
+
+
+def unfinished_run(mode: str) -> Run | None:
+    return Run.objects.filter(mode=mode, finished_at__isnull=True).first()
+
+
+def start_run(mode: str, *, only: Sequence[str], since: dt.datetime | None) -> Run:
+    return Run.objects.create(mode=mode, only=list(only), since=since)
+
+
+def advance_run(run: Run, *, cursor: Mapping[str, Any], report: Mapping[str, Any]) -> None:
+    """How far a run has come; a broken one goes on from here."""
+    run.cursor, run.report = dict(cursor), dict(report)
+    Run.objects.filter(pk=run.pk).update(cursor=run.cursor, report=run.report, touched_at=Now())
+
+
+def set_run_start(run: Run, moment: dt.datetime) -> None:
+    run.server_started_at = moment
+    Run.objects.filter(pk=run.pk).update(server_started_at=moment)
+
+
+def leave_run(run: Run, *, error: str = "") -> None:
+    """A run broke off in good order: whoever comes next goes on at once."""
+    cursor = {key: value for key, value in run.cursor.items() if key not in {"host", "pid"}}
+    Run.objects.filter(pk=run.pk).update(cursor=cursor, error=error, touched_at=database_now() - dt.timedelta(days=1))
+
+
+def finish_run(run: Run, *, ok: bool, report: Mapping[str, Any], error: str = "") -> None:
+    with transaction.atomic():
+        Run.objects.filter(pk=run.pk).update(
+            ok=ok, finished_at=Now(), touched_at=Now(), report=dict(report), error=error, cursor={}
+        )
+        SeenPage.objects.filter(run=run).delete()
+
+
+def remember_page(run: Run, kind: str, number: int, ids: Sequence[str], total: int | None) -> None:
+    SeenPage.objects.update_or_create(run=run, kind=kind, number=number, defaults={"ids": list(ids), "total": total})

@@ -1,0 +1,83 @@
+"""Issues and conflicts: opened once, closed when they are settled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from django.db.models.functions import Now
+
+from ghl_sync.engine.state.changes import record_changes
+from ghl_sync.models import Cause, Conflict, Issue, Link
+
+
+def open_issue(
+    link: Link | None, code: str, message: str, *, field: str = "", raw: Any = "", remote_id: str = ""
+) -> bool:
+    """Raise an issue once; True when it is new."""
+    _issue, created = Issue.objects.get_or_create(
+        link=link,
+        field=field,
+        code=code,
+        remote_id=remote_id,
+        closed_at=None,
+        defaults={"message": message, "raw": "" if raw is None else str(raw)[:10_000]},
+    )
+    return created
+
+
+def try_unsendable_again() -> None:
+    """Definitions changed: values that had no option or field over there may have one now."""
+    waiting = Link.objects.filter(
+        issues__code__in=(Issue.Code.NO_OPTION, Issue.Code.NO_FIELD),
+        issues__closed_at__isnull=True,
+        deleted_at__isnull=True,
+        parked_at__isnull=True,
+    )
+    by_kind: dict[str, set[int]] = {}
+    for kind, object_id in waiting.values_list("kind", "object_id"):
+        by_kind.setdefault(kind, set()).add(object_id)
+    for kind, ids in by_kind.items():
+        record_changes(kind, sorted(ids), cause=Cause.OPTION)
+
+
+def create_issues(issues: Sequence[Issue]) -> None:
+    Issue.objects.bulk_create(issues, batch_size=500, ignore_conflicts=True)
+
+
+def close_issues(link: Link, fields: Collection[str] | None = None, codes: Collection[str] | None = None) -> None:
+    """What was wrong is right now."""
+    issues = Issue.objects.filter(link=link, closed_at__isnull=True)
+    if fields is not None:
+        issues = issues.filter(field__in=fields)
+    if codes is not None:
+        issues = issues.filter(code__in=codes)
+    issues.update(closed_at=Now())
+
+
+def close_absent(kind: str, remote_ids: Collection[str]) -> None:
+    """Questions about a second record, or one that came back, end when a whole scan does not meet it any more."""
+    asked = Issue.objects.filter(link__kind=kind, code__in=("twin", "came_back"), closed_at__isnull=True)
+    over = [pk for pk, remote_id in asked.values_list("pk", "remote_id") if remote_id and remote_id not in remote_ids]
+    Issue.objects.filter(pk__in=over).update(closed_at=Now())
+
+
+def open_conflict(link: Link, *, field: str, outcome: str, **fields: Any) -> None:
+    """Record that both sides changed one field; one that a policy decided is closed at once but kept."""
+    resolved = None if outcome == Conflict.Outcome.ASKED else Now()
+    values = {"outcome": outcome, "resolved_at": resolved, **fields}
+    if Conflict.objects.filter(link=link, field=field, resolved_at__isnull=True).update(**values):
+        return
+    Conflict.objects.create(link=link, field=field, **values)
+
+
+def disputed(link: Link, fields: Collection[str]) -> bool:
+    """Whether a person is to decide about one of these fields, or GoHighLevel holds what cannot be read."""
+    asked = Conflict.objects.filter(link=link, field__in=fields, resolved_at__isnull=True)
+    odd = Issue.objects.filter(link=link, field__in=fields, closed_at__isnull=True, code=Issue.Code.UNREADABLE)
+    return asked.exists() or odd.exists()
+
+
+def close_conflicts(link: Link, fields: Collection[str]) -> None:
+    """Both sides came to agree without a person."""
+    Conflict.objects.filter(link=link, field__in=fields, resolved_at__isnull=True).update(resolved_at=Now())

@@ -1,0 +1,87 @@
+"""One row per call that changes GoHighLevel, committed before the call."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from ghl_sync.conf import Config
+from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.state.claims import LostLease
+from ghl_sync.models import Link, Write
+
+
+def open_write(link: Link | None, action: str, **fields: Any) -> Write:
+    """Commit the intent before the call. Raises LostLease when the claim is no longer ours."""
+    with transaction.atomic():
+        if link is not None:
+            held = Link.objects.filter(pk=link.pk, fence=link.fence, leased_until__gt=Now())
+            if not held.select_for_update().values_list("pk", flat=True).first():
+                raise LostLease(str(link.pk))
+            fields |= {"key": link.key, "fence": link.fence}
+        return Write.objects.create(link=link, action=action, **fields)
+
+
+def close_write(write: Write, outcome: str, *, message: str = "", trace_id: str = "", remote_id: str = "") -> None:
+    """A definite answer ends the doubt."""
+    fields: dict[str, Any] = {"outcome": outcome, "closed_at": Now(), "message": message, "trace_id": trace_id or ""}
+    if remote_id:
+        fields["remote_id"] = remote_id
+    Write.objects.filter(pk=write.pk).update(**fields)
+
+
+def looked_in_vain(write: Write, *, counts: bool) -> int:
+    """A look-up for a doubtful create found nothing; returns how many that counted did so."""
+    if counts:
+        # Only these set the time: looks in between must not put off the next one that counts.
+        write.looked_up_at = database_now()
+        write.empty_lookups += 1
+        Write.objects.filter(pk=write.pk).update(looked_up_at=write.looked_up_at, empty_lookups=write.empty_lookups)
+    return write.empty_lookups
+
+
+def open_writes(link: Link) -> list[Write]:
+    return list(Write.objects.filter(link=link, outcome=Write.Outcome.OPEN).order_by("pk"))
+
+
+def _not_agreed(link: Link) -> Q:
+    """Writes that arrived, or may have, and that no agreement covers: the worker ended before it recorded one."""
+    arrived = Q(outcome__in=(Write.Outcome.DONE, Write.Outcome.FOUND))
+    known = [moment for moment in (link.remote_seen_at, link.synced_at) if moment is not None]
+    if known:
+        arrived &= Q(closed_at__gt=max(known))
+    return Q(outcome=Write.Outcome.OPEN) | arrived
+
+
+def created_values(link: Link) -> list[dict[str, Any]]:
+    """What the creates of a record held that no agreement covers yet, oldest first."""
+    creates = Write.objects.filter(_not_agreed(link), link=link, action=Write.Action.CREATE).order_by("pk")
+    return list(creates.values_list("values", flat=True))
+
+
+def answered_create(link: Link) -> str:
+    """The id of the record that a create of this link has made, though the link was never told; else empty."""
+    made = Write.objects.filter(link=link, action=Write.Action.CREATE, outcome=Write.Outcome.DONE).exclude(remote_id="")
+    return made.order_by("-pk").values_list("remote_id", flat=True).first() or ""
+
+
+def late_values(link: Link, config: Config) -> dict[str, list[Any]]:
+    """By field, values of ours that may stand over there without being agreed on.
+
+    Those of writes that no agreement covers, and of updates that were not there when we looked but are young enough
+    to be applied late.
+    """
+    since = database_now() - dt.timedelta(seconds=config.settle + config.timeout)
+    late = Q(outcome=Write.Outcome.NOT_APPLIED, action=Write.Action.UPDATE, sent_at__gte=since)
+    doubtful = Write.objects.filter(
+        _not_agreed(link) | late, link=link, action__in=(Write.Action.UPDATE, Write.Action.CREATE)
+    )
+    found: dict[str, list[Any]] = {}
+    for values in doubtful.values_list("values", flat=True):
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+    return found
