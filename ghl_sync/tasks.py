@@ -15,7 +15,7 @@ from django_q.tasks import async_task
 
 from ghl_sync.client.errors import GHLError, NeedsAttention
 from ghl_sync.conf import config
-from ghl_sync.engine import options, push
+from ghl_sync.engine import due, options
 from ghl_sync.engine import pull as pulling
 from ghl_sync.engine.results import Result
 from ghl_sync.engine.session import CannotRun, Session, unlogged_queries
@@ -91,17 +91,17 @@ def _reconcile(session: Session, link_ids: list[int]) -> None:
     for link_id in link_ids:
         _reconcile_one(session, link_id)
     for link_id in sorted(session.woken - set(link_ids)):
-        push.safely(session, link_id)
+        due.safely(session, link_id)
     if options.serve(session):
-        push.run_due(session, seconds=SWEEP_SECONDS)
+        due.run_due(session, seconds=SWEEP_SECONDS)
 
 
 def _reconcile_one(session: Session, link_id: int) -> None:
     """Once more when another worker had it: that one may have read the record before the change at hand."""
     ends = time.monotonic() + HELD_SECONDS
-    while push.safely(session, link_id) is Result.BUSY and time.monotonic() < ends:
-        if not push.is_held(link_id):
-            push.safely(session, link_id)  # let go of this moment, or not its time yet
+    while due.safely(session, link_id) is Result.BUSY and time.monotonic() < ends:
+        if not due.is_held(link_id):
+            due.safely(session, link_id)  # let go of this moment, or not its time yet
             return
         time.sleep(DEBOUNCE_SECONDS)
 
@@ -109,7 +109,7 @@ def _reconcile_one(session: Session, link_id: int) -> None:
 def sweep() -> None:
     """Everything that is due now, for as long as one task may take; the next sweep goes on."""
     seconds = SHORT_SWEEP_SECONDS if pulling.at_work() else SWEEP_SECONDS
-    _run(lambda session: push.run_due(session, seconds=seconds))
+    _run(lambda session: due.run_due(session, seconds=seconds))
 
 
 def pull_changes() -> None:

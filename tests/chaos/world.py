@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Q
 
 from ghl_sync.client.errors import GHLError
-from ghl_sync.engine import apply, push, state
+from ghl_sync.engine import apply, due, state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.local import load
 from ghl_sync.engine.pull import pull
@@ -386,7 +386,7 @@ class World:
     def push(self) -> None:
         self.trouble()
         with self.mortal():
-            push.run_due(Session())
+            due.run_due(Session())
 
     def pull_changes(self) -> None:
         self.trouble()
@@ -415,7 +415,7 @@ class World:
         while quiet < 3:
             assert time.monotonic() < ends, f"not at rest: {self.left_over()}"
             Link.objects.filter(leased_until__isnull=True).update(next_attempt_at=None)
-            report = push.run_due(Session())
+            report = due.run_due(Session())
             Run.objects.filter(finished_at=None).update(touched_at=database_now() - dt.timedelta(1))
             pulled = pull(Session(), full=True)
             busy = Link.objects.due().exists() or pulled.trips.updated or pulled.passengers.updated
@@ -508,7 +508,7 @@ class World:
     def restless(self) -> list[str]:
         self.sandbox.requests.clear()
         pull(Session(), full=True)
-        push.run_due(Session())
+        due.run_due(Session())
         wrong = [f"not at rest: {one.method} {one.path} {one.body}" for one in self.sandbox.writes()]
         wrong += [f"due at rest: {row}" for row in self.left_over()]
         living = Q(kind__in=[Kind.TRIP, Kind.PASSENGER, Kind.CONTACT])

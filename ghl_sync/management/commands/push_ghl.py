@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ghl_sync.engine import outbox, push
+from ghl_sync.engine import due, outbox
 from ghl_sync.engine.results import PushReport
 from ghl_sync.engine.session import Session
 from ghl_sync.management.output import RECORD_FAILED, ReportingCommand
@@ -31,11 +31,11 @@ class Command(ReportingCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json = options["json"]
-        kinds = [kind for kind in push.KIND_ORDER if not options["only"] or f"{kind}s" in options["only"]]
+        kinds = [kind for kind in due.KIND_ORDER if not options["only"] or f"{kind}s" in options["only"]]
         with self.reporting(PushReport().as_json()):
             session = Session(read_only=options["dry_run"])
             if options["dry_run"]:
-                report = push.preview(session, kinds=kinds, everything=options["all"])
+                report = due.preview(session, kinds=kinds, everything=options["all"])
             else:
                 report = self._send(session, kinds, everything=options["all"])
         self._tell(report, dry_run=options["dry_run"])
@@ -48,7 +48,7 @@ class Command(ReportingCommand):
         if everything:
             outbox.mark_all(kinds)
         with session.stop_on_trouble(), tqdm(desc="records", unit="", disable=None) as bar:
-            return push.run_due(session, kinds=kinds, progress=bar.update)
+            return due.run_due(session, kinds=kinds, progress=bar.update)
 
     def _tell(self, report: PushReport, *, dry_run: bool) -> None:
         verb = "Would have" if dry_run else "Have"

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from ghl_sync.client.errors import GHLError, TryLater
-from ghl_sync.engine import push
+from ghl_sync.engine import due
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.results import PullReport
 from ghl_sync.engine.session import CannotRun, Session
@@ -125,7 +125,7 @@ def test_after_a_pull_nothing_is_sent(session: Session, connected: Sandbox) -> N
     assert not Change.objects.exists()
     assert not Link.objects.due().exists()
     connected.requests.clear()
-    report = push.run_due(session)
+    report = due.run_due(session)
     assert (report.calls - session.client.calls, connected.writes()) == (0, [])
 
 
@@ -187,7 +187,7 @@ def test_a_pulled_edit_is_not_sent_back(session: Session, connected: Sandbox) ->
     connected.edit(made["lisbon"].id, fields={"trip_description": "From there"})
     pull(Session())
     connected.requests.clear()
-    push.run_due(session)
+    due.run_due(session)
     assert connected.writes() == []
     assert not Change.objects.exists()
 
@@ -200,7 +200,7 @@ def test_edits_of_different_fields_on_both_sides_merge(session: Session, connect
     trip.save()
     connected.edit(made["lisbon"].id, fields={"trip_description": "Theirs"})
     pull(Session())
-    push.run_due(session)
+    due.run_due(session)
     trip.refresh_from_db()
     assert (trip.lodging_notes, trip.description) == ("Ours", "Theirs")
     custom = connected.store.custom_by_key(connected.store.get(made["lisbon"].id))  # type: ignore[arg-type]
@@ -259,7 +259,7 @@ def test_values_that_do_not_fit_come_in_with_an_issue(session: Session, connecte
     assert Trip.objects.get(name="Lisbon – Spring").capacity is None
     assert Passenger.objects.get(legal_last_name="Lind").legal_first_name == "To\\x00ve \\ud83d 🚢 <b>שלום</b>"
     connected.requests.clear()
-    push.run_due(session)
+    due.run_due(session)
     assert connected.writes() == []
 
 
@@ -348,7 +348,7 @@ def test_what_was_deleted_here_is_not_imported_again(session: Session, connected
     made = an_account(connected)
     pull(session)
     Passenger.objects.filter(legal_first_name="Tove").get().delete()
-    push.run_due(session)
+    due.run_due(session)
     assert pull(Session(), full=True).passengers.created == 0
     connected.store.restore(made["second"].id)
     report = pull(Session(), full=True)
@@ -359,7 +359,7 @@ def test_what_was_deleted_here_is_not_imported_again(session: Session, connected
 
 def test_our_own_records_are_known_by_their_key(session: Session, connected: Sandbox) -> None:
     trip = TripFactory(organiser=ContactFactory(), capacity=12)
-    push.run_due(session)
+    due.run_due(session)
     Link.objects.all().delete()  # a restored backup, from before the link
     Trip.objects.all().delete()
     Change.objects.all().delete()
@@ -370,7 +370,7 @@ def test_our_own_records_are_known_by_their_key(session: Session, connected: San
 
 def test_a_second_record_with_our_key_is_a_twin(session: Session, connected: Sandbox) -> None:
     trip = TripFactory(organiser=ContactFactory())
-    push.run_due(session)
+    due.run_due(session)
     (card,) = connected.opportunities("TripBooking")
     twin = connected.store.add_opportunity(
         pipeline="TripBooking",
@@ -386,9 +386,9 @@ def test_a_second_record_with_our_key_is_a_twin(session: Session, connected: San
 def test_a_create_that_was_lost_is_met_by_the_pull(session: Session, connected: Sandbox) -> None:
     trip = TripFactory(organiser=ContactFactory())
     connected.faults.add("lost", method="POST", path="/opportunities/")
-    push.run_due(session)
+    due.run_due(session)
     pull(Session())
-    push.run_due(Session())
+    due.run_due(Session())
     link = Link.objects.for_object(trip)
     assert link is not None
     assert link.remote_id == connected.opportunities("TripBooking")[0].id
@@ -400,7 +400,7 @@ def test_a_contact_entered_on_both_sides_is_one(session: Session, connected: San
     theirs = connected.store.add_contact(email="ines@example.com", first_name="Ines", city="Porto")
     ours = ContactFactory(email="ines@example.com", first_name="Ines", last_name="Prado", phone="")
     pull(session)
-    push.run_due(session)
+    due.run_due(session)
     assert Contact.objects.count() == 1
     ours.refresh_from_db()
     assert ours.city == "Porto"
@@ -459,28 +459,28 @@ def test_two_pulls_at_once_are_refused(session: Session, connected: Sandbox, mon
 
 def test_the_index_s_old_rows_do_not_undo_our_writes(session: Session, connected: Sandbox) -> None:
     trip = TripFactory(organiser=ContactFactory(), description="Old")
-    push.run_due(session)
+    due.run_due(session)
     pull(Session(), full=True)
     connected.store.lag = 30
     trip.description = "New"
     trip.save()
-    push.run_due(session)
+    due.run_due(session)
     pull(Session(), full=True)
     trip.refresh_from_db()
     assert trip.description == "New"
-    push.run_due(session)
+    due.run_due(session)
     assert connected.store.custom_by_key(connected.opportunities()[0])["trip_description"] == "New"
 
 
 def test_old_rows_are_seen_through_where_times_stand_still(session: Session, connected: Sandbox) -> None:
     connected.store.custom_moves_updated = False
     trip = TripFactory(organiser=ContactFactory(), description="Old")
-    push.run_due(session)
+    due.run_due(session)
     pull(Session(), full=True)
     connected.store.lag = 30
     trip.description = "New"
     trip.save()
-    push.run_due(session)
+    due.run_due(session)
     pull(Session(), full=True)
     trip.refresh_from_db()
     assert trip.description == "New"

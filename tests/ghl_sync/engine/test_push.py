@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ghl_sync.engine import push, state
+from ghl_sync.engine import due, push, state
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Change, Conflict, Issue, Link, Write
 from ghl_sync.sandbox.server import Sandbox
@@ -41,7 +41,7 @@ def calls(sandbox: Sandbox) -> list[str]:
 
 def pushed(session: Session) -> dict[str, Any]:
     """The counts of one push, without the time it took."""
-    report = push.run_due(session).as_json()
+    report = due.run_due(session).as_json()
     del report["seconds"], report["calls"]
     return report
 
@@ -262,7 +262,7 @@ def _rest(session: Session, tries: int = 40) -> None:
         if not Link.objects.due().exists():
             return
         time.sleep(0.1)
-        push.run_due(session)
+        due.run_due(session)
     raise AssertionError(f"not at rest: {list(Link.objects.due().values('label', 'waits_for', 'last_error'))}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ghl_sync.client import GHLClient
-from ghl_sync.engine import push, state
+from ghl_sync.engine import due, push, state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.pull import _Pull, pull
 from ghl_sync.engine.results import Result
@@ -39,7 +39,7 @@ def killed_in(monkeypatch: pytest.MonkeyPatch, name: str, session: Session) -> N
     with monkeypatch.context() as patch:
         patch.setattr(state, name, ended)
         with pytest.raises(Killed):
-            push.run_due(session)
+            due.run_due(session)
     lease_is_over()
 
 
@@ -54,7 +54,7 @@ def test_a_worker_killed_after_the_answer_makes_no_second_record(
     killed_in(monkeypatch, "keep", session)
     assert Write.objects.get(link=link_of(trip)).outcome == Write.Outcome.DONE
 
-    push.run_due(Session())
+    due.run_due(Session())
 
     (card,) = connected.opportunities("TripBooking")
     assert link_of(trip).remote_id == card.id
@@ -69,7 +69,7 @@ def test_an_object_deleted_after_such_a_death_leaves_no_record(
     killed_in(monkeypatch, "keep", session)
     trip.delete()
 
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert connected.opportunities("TripBooking") == []
 
@@ -78,7 +78,7 @@ def test_an_edit_after_a_worker_died_is_no_conflict(
     session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trip = a_trip(description="A")
-    push.run_due(session)
+    due.run_due(session)
     trip.description = "B"
     trip.save()
     killed_in(monkeypatch, "agreed", session)
@@ -87,7 +87,7 @@ def test_an_edit_after_a_worker_died_is_no_conflict(
     trip.save()
     Change.objects.update(at=database_now() - dt.timedelta(hours=1))
 
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert not Conflict.objects.exists()
     assert custom(connected, trip)["trip_description"] == "C"
@@ -95,18 +95,18 @@ def test_an_edit_after_a_worker_died_is_no_conflict(
 
 def test_a_lost_update_found_again_stays_ours_until_it_is_agreed(session: Session, connected: Sandbox) -> None:
     trip = a_trip(description="A")
-    push.run_due(session)
+    due.run_due(session)
     connected.faults.add("lost", method="PUT", path="/opportunities/.*")
     trip.description = "B"
     trip.save()
-    push.run_due(session)
+    due.run_due(session)
     connected.faults.add("status", method="PUT", path="/opportunities/.*", status=503)
     trip.description = "C"
     trip.save()
     Change.objects.update(at=database_now() - dt.timedelta(hours=1))
     for _try in range(3):
         Link.objects.update(next_attempt_at=None)
-        push.run_due(session)
+        due.run_due(session)
 
     assert not Conflict.objects.exists()
     assert custom(connected, trip)["trip_description"] == "C"
@@ -116,12 +116,12 @@ def test_a_lost_update_found_again_stays_ours_until_it_is_agreed(session: Sessio
 def test_an_edit_after_a_lost_create_that_a_pull_met_wins(session: Session, connected: Sandbox, edit: str) -> None:
     trip = a_trip(description="First")
     connected.faults.add("lost", method="POST", path="/opportunities/")
-    push.run_due(session)
+    due.run_due(session)
     trip.description = edit
     trip.save()
 
     pull(Session())
-    push.run_due(Session())
+    due.run_due(Session())
 
     trip.refresh_from_db()
     assert (trip.description, custom(connected, trip).get("trip_description", "")) == (edit, edit)
@@ -145,7 +145,7 @@ def test_looks_in_between_do_not_put_off_the_second_one_that_counts(session: Ses
     trip = a_trip()
     push.reconcile(session, link_of(trip.organiser).pk)
     connected.faults.add("cut", method="POST", path="/opportunities/")
-    push.run_due(session)
+    due.run_due(session)
     settled = database_now() - dt.timedelta(seconds=session.config.settle + 1)
     Write.objects.filter(outcome="open").update(sent_at=settled)
     link = link_of(trip)
@@ -166,7 +166,7 @@ def test_a_page_from_before_our_write_does_not_undo_it(
     """The page is read, then a worker writes and is done, then the page's rows are merged."""
     connected.store.custom_moves_updated = False
     trip = a_trip(description="Old")
-    push.run_due(session)
+    due.run_due(session)
     Link.objects.update(remote_digest="", remote_seen_at=database_now() - dt.timedelta(hours=1))
     real = GHLClient.opportunity_page
     pushed = []
@@ -177,7 +177,7 @@ def test_a_page_from_before_our_write_does_not_undo_it(
             pushed.append(True)
             trip.description = "New"
             trip.save()
-            push.run_due(Session())
+            due.run_due(Session())
         return answer
 
     monkeypatch.setattr(GHLClient, "opportunity_page", page)
@@ -192,7 +192,7 @@ def test_a_merge_that_a_worker_overtakes_leaves_nothing_behind(
     session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trip = a_trip(description="Old", capacity=5)
-    push.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(trip).remote_id, fields={"max_passengers": 6})
     real = state.pulled
 
@@ -207,14 +207,14 @@ def test_a_merge_that_a_worker_overtakes_leaves_nothing_behind(
     assert trip.capacity == 5
     assert link_of(trip).remote_dirty_at is not None
 
-    push.run_due(Session())
+    due.run_due(Session())
     trip.refresh_from_db()
     assert trip.capacity == 6
 
 
 def test_a_mark_set_while_a_worker_looks_asks_for_another_look(session: Session) -> None:
     trip = a_trip()
-    push.run_due(session)
+    due.run_due(session)
     state.mark_dirty([link_of(trip).pk])
     claimed = state.claim(link_of(trip).pk, 20)
     assert claimed is not None
@@ -232,7 +232,7 @@ def test_a_record_made_while_its_page_was_read_is_no_twin(
     session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trip = a_trip()
-    push.run_due(session)
+    due.run_due(session)
     monkeypatch.setattr(_Pull, "_links_of", lambda self, kind, records: {})
 
     report = pull(Session(), full=True)
@@ -244,12 +244,12 @@ def test_a_record_made_while_its_page_was_read_is_no_twin(
 
 def test_a_row_older_than_our_write_does_not_turn_the_clock_back(session: Session, connected: Sandbox) -> None:
     trip = a_trip(description="Old")
-    push.run_due(session)
+    due.run_due(session)
     pull(Session(), full=True)
     connected.store.lag = 30
     trip.description = "New"
     trip.save()
-    push.run_due(session)
+    due.run_due(session)
     before = link_of(trip).remote_updated_at
 
     pull(Session(), full=True)
@@ -261,10 +261,10 @@ def test_a_save_while_ghl_is_asked_releases_a_parked_record(
     session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trip = a_trip(organiser=None)
-    real = push._owner
+    real = push.owner
 
     def saved_meanwhile(*args: Any) -> Any:
-        monkeypatch.setattr(push, "_owner", real)
+        monkeypatch.setattr(push, "owner", real)
         owner = real(*args)
         Trip.objects.get(pk=trip.pk).save()
         return owner
@@ -284,7 +284,7 @@ def test_a_save_while_ghl_is_asked_releases_a_parked_record(
 
 def test_a_second_save_within_seconds_does_not_settle_a_conflict(session: Session, connected: Sandbox) -> None:
     trip = a_trip(description="Base")
-    push.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(trip).remote_id, fields={"trip_description": "Theirs"})
     Trip.objects.filter(pk=trip.pk).update(description="Ours")
     pull(Session())
@@ -293,7 +293,7 @@ def test_a_second_save_within_seconds_does_not_settle_a_conflict(session: Sessio
     trip.capacity = 7
     trip.save()
 
-    push.run_due(Session())
+    due.run_due(Session())
 
     held = custom(connected, trip)
     assert (held["trip_description"], held["max_passengers"]) == ("Theirs", 7)
@@ -303,15 +303,15 @@ def test_a_second_save_within_seconds_does_not_settle_a_conflict(session: Sessio
 def test_a_disputed_move_stays_disputed(session: Session, connected: Sandbox) -> None:
     first, ours, theirs = a_trip(name="First"), a_trip(name="Ours"), a_trip(name="Theirs")
     passenger = PassengerFactory(trip=first)
-    push.run_due(session)
-    push.run_due(session)
+    due.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(passenger).remote_id, fields={"trip_name": "Theirs"})
     passenger.trip = ours
     passenger.save()
     Change.objects.update(at=database_now() - dt.timedelta(hours=1))  # nobody can tell who was first
     pull(Session())
     for _round in range(2):
-        push.run_due(Session())
+        due.run_due(Session())
         state.mark_dirty([link_of(passenger).pk])
         pull(Session(), full=True)
 
@@ -324,7 +324,7 @@ def test_a_disputed_move_stays_disputed(session: Session, connected: Sandbox) ->
 
 def test_a_conflict_ends_when_both_sides_come_to_agree(session: Session, connected: Sandbox) -> None:
     trip = a_trip(description="Base")
-    push.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(trip).remote_id, fields={"trip_description": "Theirs"})
     Trip.objects.filter(pk=trip.pk).update(description="Ours")
     pull(Session())
@@ -335,7 +335,7 @@ def test_a_conflict_ends_when_both_sides_come_to_agree(session: Session, connect
 
     assert Conflict.objects.get().resolved_at is not None
     connected.requests.clear()
-    push.run_due(Session())
+    due.run_due(Session())
     assert connected.writes() == []
 
 
@@ -352,12 +352,12 @@ def gone_there(connected: Sandbox, obj: Any) -> None:
 def test_the_rename_of_a_trip_that_is_gone_reaches_its_passengers(session: Session, connected: Sandbox) -> None:
     trip = a_trip(name="Old name")
     passenger = PassengerFactory(trip=trip)
-    push.run_due(session)
+    due.run_due(session)
     gone_there(connected, trip)
 
     trip.name = "New name"
     trip.save()
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert custom(connected, passenger)["trip_name"] == "New name"
     assert link_of(trip).gone_at is not None
@@ -367,28 +367,28 @@ def test_the_rename_of_a_trip_that_is_gone_reaches_its_passengers(session: Sessi
 def test_a_passenger_that_is_gone_leaves_its_seat(session: Session, connected: Sandbox) -> None:
     trip = a_trip()
     passenger = PassengerFactory(trip=trip)
-    push.run_due(session)
+    due.run_due(session)
     Change.objects.update(due_at=database_now())
-    push.run_due(session)
+    due.run_due(session)
     assert custom(connected, trip)["passenger_count"] == 1
     gone_there(connected, passenger)
 
     passenger.trip = None
     passenger.save()
-    push.run_due(Session())
+    due.run_due(Session())
     Change.objects.update(due_at=database_now())
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert custom(connected, trip)["passenger_count"] == 0
 
 
 def test_what_is_gone_there_and_deleted_here_is_done_with(session: Session, connected: Sandbox) -> None:
     trip = a_trip()
-    push.run_due(session)
+    due.run_due(session)
     gone_there(connected, trip)
     trip.delete()
 
-    push.run_due(Session())
+    due.run_due(Session())
 
     link = Link.objects.get(kind="trip")
     assert link.remote_gone_at is not None
@@ -397,23 +397,23 @@ def test_what_is_gone_there_and_deleted_here_is_done_with(session: Session, conn
 
 def test_sync_now_finds_a_record_that_came_back(session: Session, connected: Sandbox) -> None:
     trip = a_trip()
-    push.run_due(session)
+    due.run_due(session)
     gone_there(connected, trip)
     connected.store.restore(link_of(trip).remote_id)
 
     state.ask_for(link_of(trip))
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert link_of(trip).state_now() == "synced"
 
 
 def test_sync_now_says_again_that_a_record_is_gone(session: Session, connected: Sandbox) -> None:
     trip = a_trip()
-    push.run_due(session)
+    due.run_due(session)
     gone_there(connected, trip)
 
     state.ask_for(link_of(trip))
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert link_of(trip).state_now() == "gone"
 
@@ -421,22 +421,22 @@ def test_sync_now_says_again_that_a_record_is_gone(session: Session, connected: 
 def test_an_update_of_a_record_that_is_gone_says_so(session: Session, connected: Sandbox) -> None:
     trip = a_trip(description="A")
     a_trip()  # another one answers: the account is there
-    push.run_due(session)
+    due.run_due(session)
     connected.store.delete(link_of(trip).remote_id)
     Link.objects.update(remote_seen_at=database_now() + dt.timedelta(seconds=30))  # no look before the write
     trip.description = "B"
     trip.save()
 
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert link_of(trip).state_now() == "gone"
 
 
 def test_a_deleted_contact_does_not_come_back(session: Session, connected: Sandbox) -> None:
     contact = ContactFactory()
-    push.run_due(session)
+    due.run_due(session)
     contact.delete()
-    push.run_due(session)
+    due.run_due(session)
 
     report = pull(Session(), full=True)
 
@@ -445,7 +445,7 @@ def test_a_deleted_contact_does_not_come_back(session: Session, connected: Sandb
 
 def test_questions_about_a_twin_end_with_the_twin(session: Session, connected: Sandbox) -> None:
     trip = a_trip()
-    push.run_due(session)
+    due.run_due(session)
     twin = connected.store.add_opportunity(
         pipeline="TripBooking",
         name="Copy",

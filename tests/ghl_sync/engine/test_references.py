@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ghl_sync.engine import push, state
+from ghl_sync.engine import due, state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.session import Session
@@ -22,19 +22,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def at_rest(connected: Sandbox) -> None:
     """Nothing is due and one more round writes nothing."""
     pull(Session(), full=True)
-    push.run_due(Session())
+    due.run_due(Session())
     Change.objects.update(due_at=database_now())
-    push.run_due(Session())
+    due.run_due(Session())
     connected.requests.clear()
     pull(Session(), full=True)
-    push.run_due(Session())
+    due.run_due(Session())
     assert connected.writes() == []
     assert not Link.objects.due().exists()
 
 
 def test_taking_a_passenger_off_its_trip_is_not_undone_by_a_pull(session: Session, connected: Sandbox) -> None:
     passenger = PassengerFactory(trip=a_trip(legacy_trip_id=7))
-    push.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(passenger).remote_id, fields={"user_roomate": "Kim"})
     passenger.trip = None
     passenger.save()
@@ -49,7 +49,7 @@ def test_taking_a_passenger_off_its_trip_is_not_undone_by_a_pull(session: Sessio
 
 def test_a_passenger_taken_off_its_trip_there_stays_off(session: Session, connected: Sandbox) -> None:
     passenger = PassengerFactory(trip=a_trip(legacy_trip_id=7))
-    push.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(passenger).remote_id, fields={"trip_name": None, "trip_id": None})
 
     pull(Session())
@@ -64,7 +64,7 @@ def test_a_passenger_taken_off_its_trip_there_stays_off(session: Session, connec
 def test_a_move_there_takes_key_and_number_along(session: Session, connected: Sandbox) -> None:
     first, second = a_trip(name="First", legacy_trip_id=1), a_trip(name="Second", legacy_trip_id=2)
     passenger = PassengerFactory(trip=first)
-    push.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(passenger).remote_id, fields={"trip_name": "Second"})
 
     pull(Session())
@@ -79,7 +79,7 @@ def test_a_move_there_takes_key_and_number_along(session: Session, connected: Sa
 def test_a_key_does_not_go_on_naming_the_trip_before(session: Session, connected: Sandbox) -> None:
     first, second = a_trip(name="First"), a_trip(name="Second")
     passenger = PassengerFactory(trip=first)
-    push.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(passenger).remote_id, fields={"trip_name": "Second"})
 
     pull(Session())
@@ -91,8 +91,8 @@ def test_a_key_does_not_go_on_naming_the_trip_before(session: Session, connected
 def test_a_rename_here_and_a_move_there_both_happen(session: Session, connected: Sandbox) -> None:
     first, second = a_trip(name="First"), a_trip(name="Second")
     stays, moves = PassengerFactory(trip=first), PassengerFactory(trip=first)
-    push.run_due(session)
-    push.run_due(session)
+    due.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(moves).remote_id, fields={"trip_name": "Second"})
     first.name = "First, renamed"
     first.save()
@@ -108,7 +108,7 @@ def test_a_rename_here_and_a_move_there_both_happen(session: Session, connected:
 
 def test_the_new_name_of_a_trip_renamed_there_can_be_chosen(session: Session, connected: Sandbox) -> None:
     trip = a_trip(name="Old")
-    push.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(trip).remote_id, name="New")
 
     pull(Session())
@@ -121,21 +121,21 @@ def test_the_new_name_of_a_trip_renamed_there_can_be_chosen(session: Session, co
 def test_an_old_move_applied_late_does_not_move_back(session: Session, connected: Sandbox) -> None:
     trips = [a_trip(name=name) for name in ("A", "B", "C")]
     passenger = PassengerFactory(trip=trips[0])
-    push.run_due(session)
-    push.run_due(session)
+    due.run_due(session)
+    due.run_due(session)
     connected.faults.add("cut", method="PUT", path="/opportunities/.*")
     passenger.trip = trips[1]
     passenger.save()
-    push.run_due(session)
+    due.run_due(session)
     passenger.trip = trips[2]
     passenger.save()
     Link.objects.update(next_attempt_at=None)
-    push.run_due(session)
+    due.run_due(session)
     assert custom(connected, passenger)["trip_name"] == "C"
     connected.edit(link_of(passenger).remote_id, fields={"trip_name": "B"})  # the one that was cut arrives
 
     state.mark_dirty([link_of(passenger).pk])
-    push.run_due(Session())
+    due.run_due(Session())
 
     passenger.refresh_from_db()
     assert passenger.trip == trips[2]
@@ -144,25 +144,25 @@ def test_an_old_move_applied_late_does_not_move_back(session: Session, connected
 
 def test_an_old_count_applied_late_is_put_right(session: Session, connected: Sandbox) -> None:
     trip = a_trip()
-    push.run_due(session)
+    due.run_due(session)
     connected.faults.add("cut", method="PUT", path="/opportunities/.*")
     first = PassengerFactory(trip=trip)
-    push.run_due(session)
+    due.run_due(session)
     for _round in range(2):
         Change.objects.update(due_at=database_now())
         Link.objects.update(next_attempt_at=None)
-        push.run_due(session)
+        due.run_due(session)
     PassengerFactory(trip=trip)
     for _round in range(2):
-        push.run_due(session)
+        due.run_due(session)
         Change.objects.update(due_at=database_now())
-    push.run_due(session)
+    due.run_due(session)
     assert custom(connected, trip)["passenger_count"] == 2
     assert first.trip == trip
     connected.edit(link_of(trip).remote_id, fields={"passenger_count": 1})
 
     state.mark_dirty([link_of(trip).pk])
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert custom(connected, trip)["passenger_count"] == 2
 
@@ -170,8 +170,8 @@ def test_an_old_count_applied_late_is_put_right(session: Session, connected: San
 def test_a_renamed_vendor_reaches_its_trips(session: Session, connected: Sandbox) -> None:
     vendor = VendorFactory(name="Harbour Tours")
     trips = [a_trip(vendor=vendor), a_trip(vendor=vendor)]
-    push.run_due(session)
-    push.run_due(session)
+    due.run_due(session)
+    due.run_due(session)
     vendor.name = "Harbour & Sons"
     vendor.save()
 
@@ -182,8 +182,8 @@ def test_a_renamed_vendor_reaches_its_trips(session: Session, connected: Sandbox
 
 def test_a_vendor_cleared_here_or_there_is_cleared(session: Session, connected: Sandbox) -> None:
     here, there = a_trip(vendor=VendorFactory()), a_trip(vendor=VendorFactory())
-    push.run_due(session)
-    push.run_due(session)
+    due.run_due(session)
+    due.run_due(session)
     here.vendor = None
     here.save()
     connected.edit(link_of(there).remote_id, fields={"trip_vendor": None})
@@ -203,7 +203,7 @@ def test_a_name_that_only_looks_alike_is_the_same_option(session: Session, conne
     trip = a_trip(name=spelling)
     passenger = PassengerFactory(trip=trip)
 
-    push.run_due(session)
+    due.run_due(session)
     at_rest(connected)
 
     assert connected.store.field("trip_name").options == ("Lisbon - Spring",)
@@ -215,7 +215,7 @@ def test_a_name_that_only_looks_alike_is_the_same_option(session: Session, conne
 
 def test_another_contact_there_becomes_ours(session: Session, connected: Sandbox) -> None:
     passenger, other = PassengerFactory(trip=a_trip()), ContactFactory()
-    push.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(passenger).remote_id, contact_id=link_of(other).remote_id)
 
     pull(Session())
@@ -228,7 +228,7 @@ def test_another_contact_there_becomes_ours(session: Session, connected: Sandbox
 def test_an_option_lost_to_another_writer_is_added_again(session: Session, connected: Sandbox) -> None:
     first, second = a_trip(name="First"), a_trip(name="Second")
     passenger = PassengerFactory(trip=first)
-    push.run_due(session)
+    due.run_due(session)
     field = connected.store.field("trip_name")
     connected.store.change_field(field.id, options=("First",))  # somebody else's list, without the second name
     passenger.trip = second
@@ -244,7 +244,7 @@ def test_a_drop_down_that_keeps_nothing_is_an_issue_and_no_loop(
     session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passenger = PassengerFactory(trip=a_trip(name="First"))
-    push.run_due(session)
+    due.run_due(session)
     real = connected.store.merge_custom
     field_id = connected.store.field("trip_name").id
 
@@ -263,7 +263,7 @@ def test_a_drop_down_that_keeps_nothing_is_an_issue_and_no_loop(
 def test_two_moves_at_once_are_a_question(session: Session, connected: Sandbox) -> None:
     first, ours, _theirs = a_trip(name="First"), a_trip(name="Ours"), a_trip(name="Theirs")
     passenger = PassengerFactory(trip=first)
-    push.run_due(session)
+    due.run_due(session)
     connected.edit(link_of(passenger).remote_id, fields={"trip_name": "Theirs"})
     passenger.trip = ours
     passenger.save()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ghl_sync.engine import push, resolve
+from ghl_sync.engine import due, resolve
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Link
 from ghl_sync.sandbox.server import Sandbox
@@ -30,12 +30,12 @@ def test_passports_typed_before_the_yes_are_written_after_it(
     settings.GHL_MIRROR_SENSITIVE = "ask"
     passport = factories.PassportFactory(passenger=booked(), number="X5550001")
     booked()
-    push.run_due(Session())
+    due.run_due(Session())
     before = [card.get("passport_number") for card in cards(connected)]
     connected.requests.clear()
 
     count = resolve.confirm_sensitive(session.location, factories.StaffFactory(is_superuser=True))
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert (count, before) == (1, [None, None])
     assert sorted(card.get("passport_number") or "" for card in cards(connected)) == ["", passport.number]
@@ -48,11 +48,11 @@ def test_passports_typed_before_the_yes_are_written_after_it(
 def test_confirming_costs_no_call_where_nothing_differs(session: Session, connected: Sandbox, settings: Any) -> None:
     settings.GHL_MIRROR_SENSITIVE = "both"
     factories.PassportFactory(passenger=booked())
-    push.run_due(Session())
+    due.run_due(Session())
     connected.requests.clear()
 
     resolve.confirm_sensitive(session.location, factories.StaffFactory(is_superuser=True))
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert list(connected.requests) == []
     assert not Link.objects.due().exists()
@@ -61,10 +61,10 @@ def test_confirming_costs_no_call_where_nothing_differs(session: Session, connec
 def test_passengers_assigned_a_trip_carry_its_name_over_there(session: Session, connected: Sandbox) -> None:
     lost = factories.PassengerFactory(trip=None, trip_name_raw="Lisbon of old", trip_id_raw=9912)
     trip = factories.TripFactory(name="Lisbon", organiser=factories.ContactFactory())
-    push.run_due(session)
+    due.run_due(session)
 
     count = resolve.assign_trip([lost.pk], trip)
-    push.run_due(session)
+    due.run_due(session)
 
     assert count == 1
     assert [(card.get("trip_name"), card.get("tripbuilder_trip")) for card in cards(connected)] == [

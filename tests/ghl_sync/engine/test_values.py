@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ghl_sync.engine import push, state
+from ghl_sync.engine import due, push, state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.session import Session
@@ -26,14 +26,14 @@ def open_issues() -> list[tuple[str, str]]:
 
 def test_a_refused_field_rests_and_the_others_go(session: Session, connected: Sandbox) -> None:
     contact = ContactFactory(city="Porto")
-    push.run_due(session)
+    due.run_due(session)
     contact.website, contact.city = "nonsense", "Lisbon"
     contact.save()
     connected.faults.add(
         "status", method="PUT", path="/contacts/.*", status=422, message="website must be a URL", times=1
     )
 
-    push.run_due(session)
+    due.run_due(session)
 
     theirs = connected.store.contact(link_of(contact).remote_id)
     assert theirs is not None
@@ -44,15 +44,15 @@ def test_a_refused_field_rests_and_the_others_go(session: Session, connected: Sa
 
 def test_a_mended_field_goes_and_its_issue_ends(session: Session, connected: Sandbox) -> None:
     contact = ContactFactory()
-    push.run_due(session)
+    due.run_due(session)
     contact.website = "nonsense"
     contact.save()
     connected.faults.add("status", method="PUT", path="/contacts/.*", status=422, message="website must be a URL")
-    push.run_due(session)
+    due.run_due(session)
 
     contact.website = "https://example.com"
     contact.save()
-    push.run_due(session)
+    due.run_due(session)
 
     theirs = connected.store.contact(link_of(contact).remote_id)
     assert theirs is not None
@@ -62,16 +62,16 @@ def test_a_mended_field_goes_and_its_issue_ends(session: Session, connected: San
 
 def test_a_kept_value_taken_over_here_ends_the_issue(session: Session, connected: Sandbox) -> None:
     trip = a_trip(description="Text")
-    push.run_due(session)
+    due.run_due(session)
     connected.store.clearing = {"*": "ignored"}
     trip.description = ""
     trip.save()
-    push.run_due(session)
+    due.run_due(session)
     assert open_issues() == [("kept", "description")]
 
     trip.description = "Text"
     trip.save()
-    push.run_due(session)
+    due.run_due(session)
 
     assert open_issues() == []
     assert not Link.objects.due().exists()
@@ -79,7 +79,7 @@ def test_a_kept_value_taken_over_here_ends_the_issue(session: Session, connected
 
 def test_a_value_chosen_there_ends_the_issue_of_ours(session: Session, connected: Sandbox) -> None:
     trip = a_trip(travel_business="New desk")
-    push.run_due(session)
+    due.run_due(session)
     assert open_issues() == [("no_option", "travel_business")]
     connected.store.add_options("travel_business_used", ["New desk"])
     connected.edit(link_of(trip).remote_id, fields={"travel_business_used": "New desk"})
@@ -91,11 +91,11 @@ def test_a_value_chosen_there_ends_the_issue_of_ours(session: Session, connected
 
 def test_an_option_added_there_lets_the_value_go(session: Session, connected: Sandbox) -> None:
     trip = a_trip(travel_business="New desk")
-    push.run_due(session)
+    due.run_due(session)
     connected.store.add_options("travel_business_used", ["New desk"])
 
     Session().refresh_definitions()
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert custom(connected, trip)["travel_business_used"] == "New desk"
     assert open_issues() == []
@@ -106,13 +106,13 @@ def test_every_kind_of_value_can_be_cleared(session: Session, connected: Sandbox
         trip=a_trip(), number=3, is_child=True, occupancy="single", roommate_request="Kim",
         details_submitted_on=dt.date(2027, 1, 1),
     )  # fmt: skip
-    push.run_due(session)
+    due.run_due(session)
     assert {"passenger_number", "is_child", "room_occupancy", "user_roomate"} <= set(custom(connected, passenger))
     passenger.number = passenger.is_child = passenger.details_submitted_on = None
     passenger.occupancy = passenger.roommate_request = ""
     passenger.save()
 
-    push.run_due(session)
+    due.run_due(session)
 
     left = set(custom(connected, passenger))
     assert not left & {"passenger_number", "is_child", "room_occupancy", "user_roomate", "form_submitted_date"}
@@ -121,11 +121,11 @@ def test_every_kind_of_value_can_be_cleared(session: Session, connected: Sandbox
 
 def test_a_contact_s_values_can_be_cleared(session: Session, connected: Sandbox) -> None:
     contact = ContactFactory(city="Porto", tags=["gold"], website="https://example.com")
-    push.run_due(session)
+    due.run_due(session)
     contact.city, contact.tags, contact.website, contact.phone, contact.email = "", [], "", "", ""
     contact.save()
 
-    push.run_due(session)
+    due.run_due(session)
 
     theirs = connected.store.contact(link_of(contact).remote_id)
     assert theirs is not None
@@ -140,7 +140,7 @@ def with_papers(connected: Sandbox) -> Any:
     passenger = PassengerFactory(trip=a_trip())
     PassportFactory(passenger=passenger, number="OLD")
     HealthRecordFactory(passenger=passenger, general_health="Good")
-    push.run_due(Session())
+    due.run_due(Session())
     return passenger
 
 
@@ -159,13 +159,13 @@ def test_sensitive_values_go_only_the_way_they_may(
     health.save()
 
     pull(Session())
-    push.run_due(Session())
+    due.run_due(Session())
     pull(Session(), full=True)
 
     assert Passport.objects.get(passenger=passenger).number == here
     assert custom(connected, passenger)["health_state"] == there
     connected.requests.clear()
-    push.run_due(Session())
+    due.run_due(Session())
     assert connected.writes() == []
 
 
@@ -175,7 +175,7 @@ def test_what_a_one_way_pull_replaces_is_on_record(session: Session, connected: 
     passport = Passport.objects.get(passenger=passenger)
     passport.number = "OURS"
     passport.save()
-    push.run_due(Session())
+    due.run_due(Session())
     connected.edit(link_of(passenger).remote_id, fields={"passport_number": "THEIRS"})
 
     pull(Session())
@@ -192,16 +192,16 @@ def test_a_parked_contact_is_not_asked_for_again_by_each_of_its_passengers(
     session: Session, connected: Sandbox
 ) -> None:
     first = ContactFactory(email="family@example.com")
-    push.run_due(session)
+    due.run_due(session)
     second = ContactFactory(email="family@example.com", phone="")
     for _traveller in range(3):
         PassengerFactory(contact=second, trip=a_trip(organiser=first))
-    push.run_due(session)
+    due.run_due(session)
     assert link_of(second).state_now() == "needs_person"
     connected.requests.clear()
     Link.objects.update(next_attempt_at=None)
 
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert [one for one in connected.requests if one.path.startswith("/contacts")] == []
 
@@ -212,7 +212,7 @@ def test_a_family_shares_its_phone_where_duplicates_are_allowed(session: Session
     ContactFactory(email="", phone="+12025550142")
     ContactFactory(email="", phone="+12025550142")
 
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert len(connected.store.contacts()) == 2
     assert set(Link.objects.with_state().values_list("state", flat=True)) == {"synced"}
@@ -224,7 +224,7 @@ def test_a_stub_is_no_question_once_its_record_was_read(session: Session, connec
     pull(session, only=["trips"])
     assert open_issues() == [("stub", "")]
 
-    push.run_due(Session())
+    due.run_due(Session())
 
     assert open_issues() == []
 
@@ -234,13 +234,13 @@ def test_a_stub_is_no_question_once_its_record_was_read(session: Session, connec
 
 def test_a_missing_scope_stops_only_what_needs_it(session: Session, connected: Sandbox) -> None:
     trip = a_trip(capacity=5)
-    push.run_due(session)
+    due.run_due(session)
     connected.scopes.discard("contacts.write")
     ContactFactory()
     trip.capacity = 6
     trip.save()
 
-    report = push.run_due(session)
+    report = due.run_due(session)
 
     assert (report.failed, report.updated) == (1, 1)
     assert custom(connected, trip)["max_passengers"] == 6
@@ -273,7 +273,7 @@ def test_a_broken_record_does_not_stop_the_others(
         return real(session, link, *args)
 
     monkeypatch.setattr(push, "_work", work)
-    report = push.run_due(session)
+    report = due.run_due(session)
 
     assert (report.failed, report.created) == (1, 1)
     assert "ZeroDivisionError" in link_of(first).last_error

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from django.db import connection
 
-from ghl_sync.engine import push
+from ghl_sync.engine import due
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.models import Change, Conflict, Link, Write
@@ -34,7 +34,7 @@ def test_three_workers_and_a_pull_make_each_record_once(session: Session, connec
                 if job == "pull":
                     pull(mine, full=True)
                 else:
-                    push.run_due(mine)
+                    due.run_due(mine)
                     Trip.objects.order_by("?").first().save()  # type: ignore[union-attr]
         except CannotRun:
             pass
@@ -51,7 +51,7 @@ def test_three_workers_and_a_pull_make_each_record_once(session: Session, connec
     for _round in range(3):
         Link.objects.update(next_attempt_at=None)
         Change.objects.update(due_at="2020-01-01T00:00:00Z")
-        push.run_due(Session())
+        due.run_due(Session())
 
     assert broken == []
     assert (len(connected.opportunities("TripBooking")), len(connected.opportunities("Passenger"))) == (3, 6)
