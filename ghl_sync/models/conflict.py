@@ -22,15 +22,29 @@ class Issue(models.Model):
         REFUSED = "refused", "GoHighLevel refuses this value"
         CAME_BACK = "came_back", "Deleted here, came back"
         TWIN = "twin", "Second record with our key"
+        LIKENESS = "likeness", "Looks like the same record twice"
+        MOVED = "moved", "Moved to another pipeline"
+        CHANGED = "changed", "Deleted here, changed in GoHighLevel"
+        OSCILLATES = "oscillates", "Keeps changing back"
+        OPTION_GONE = "option_gone", "Option or stage is gone"
+        LOOKALIKE = "lookalike", "Options that look alike"
+
+    class Decision(models.TextChoices):
+        """What a person said about a record that exists twice."""
+
+        SAME = "same", "The same record"
+        OWN = "own", "A record of its own"
 
     link = models.ForeignKey("ghl_sync.Link", on_delete=models.CASCADE, null=True, related_name="issues")
     field = models.CharField(max_length=64, blank=True)
-    code = models.CharField(max_length=12, choices=Code.choices)
+    code = models.CharField(max_length=16, choices=Code.choices)
     message = models.TextField()  # never holds a sensitive value
     raw = EncryptedTextField(blank=True)  # the value as received
     remote_id = models.CharField(max_length=64, blank=True)
     opened_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    decision = models.CharField(max_length=8, choices=Decision.choices, blank=True)
 
     class Meta:
         constraints = [
@@ -66,6 +80,7 @@ class Conflict(models.Model):
     opened_at = models.DateTimeField(db_default=Now())
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    put_back_at = models.DateTimeField(null=True, blank=True)  # when a person put back what had lost
 
     class Meta:
         constraints = [

@@ -36,6 +36,23 @@ class Location(models.Model):
         "auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
 
+    # A person's two switches; what waits meanwhile stays due.
+    sending_paused_at = models.DateTimeField(null=True, blank=True)
+    sending_paused_by = models.ForeignKey(
+        "auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    fetching_paused_at = models.DateTimeField(null=True, blank=True)
+    fetching_paused_by = models.ForeignKey(
+        "auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    # Which database speaks for this account: a copy, or one restored from a backup, must not write by itself.
+    bound_to = models.CharField(max_length=128, blank=True)
+    bound_at = models.DateTimeField(null=True, blank=True)
+    bound_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    swept_at = models.DateTimeField(null=True, blank=True)  # our own heartbeat: when everything due was last looked for
+    pull_first_since = models.DateTimeField(null=True, blank=True)  # asleep until then: one whole pull before any push
+
     watermark = models.DateTimeField(null=True, blank=True)  # changes up to here have been pulled
     full_scan_at = models.DateTimeField(null=True, blank=True)
 

@@ -11,6 +11,7 @@ class Run(models.Model):
     class Mode(models.TextChoices):
         FULL = "full", "Full"
         INCREMENTAL = "incremental", "Incremental"
+        AUDIT = "audit", "Audit"
 
     mode = models.CharField(max_length=12, choices=Mode.choices)
     only = models.JSONField(default=list, blank=True)
@@ -23,6 +24,7 @@ class Run(models.Model):
     cursor = models.JSONField(default=dict, blank=True)  # where to go on after a break
     report = models.JSONField(default=dict, blank=True)
     error = models.TextField(blank=True)
+    cancel_asked_at = models.DateTimeField(null=True, blank=True)  # a person wants it to end after the page at hand
 
     class Meta:
         verbose_name = "pull"
