@@ -1,4 +1,4 @@
-"""`make test`: the suite on SQLite, then what touches the database again on PostgreSQL, and which of them ran.
+"""`make test`: the suite on SQLite, beside it what touches the database again on PostgreSQL, and which of them ran.
 
 PostgreSQL is looked for at TEST_DATABASE_URL, else at 127.0.0.1:5432 as `postgres` and as the present user. A
 server that was named must answer; without one its run is left out and said so. TESTS_REQUIRE (a comma list of
@@ -12,13 +12,17 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTHING_COLLECTED = 5
+LOOK_SECONDS = 0.2
 INSTALL_POSTGRESQL = (
     "none answers at 127.0.0.1:5432 to user postgres without a password; name one with "
     "TEST_DATABASE_URL=postgres://user:password@host/name (its user must be allowed to create databases)"
@@ -64,25 +68,44 @@ def find_postgresql() -> tuple[str, str] | None:
     return None
 
 
-def run_pytest(title: str, database: str, arguments: list[str]) -> Outcome:
-    print(f"\n{title}", flush=True)
+@dataclass
+class Running:
+    """One run of pytest at work; what it prints waits in a file of its own until it is shown."""
+
+    title: str
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+
+
+def start_pytest(title: str, database: str, arguments: list[str]) -> Running:
     colour = ["--color=yes"] if sys.stdout.isatty() else []
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the run; closing it deletes it
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", *colour, *arguments],
         cwd=ROOT,
         env={**os.environ, "TRIPBUILDER_TEST_DATABASE": database, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=output,
     )
-    assert process.stdout is not None
-    tail = b""
-    # Chunks rather than lines, so that the dots move while a file's tests run.
-    while chunk := os.read(process.stdout.fileno(), 65536):
+    return Running(title, process, output)
+
+
+def show(running: Running) -> Outcome:
+    """Print what a run prints, as it comes, to its end."""
+    print(f"\n{running.title}", flush=True)
+    shown, tail = 0, b""
+    while True:
+        ended = running.process.poll() is not None
+        chunk = os.pread(running.output.fileno(), 65536, shown)
         sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
-        tail = (tail + chunk)[-4096:]
+        shown, tail = shown + len(chunk), (tail + chunk)[-4096:]
+        if ended and not chunk:
+            break
+        if not chunk:
+            time.sleep(LOOK_SECONDS)
     lines = tail.decode(errors="replace").rstrip().splitlines()
-    return Outcome(title, process.wait(), lines[-1] if lines else "pytest printed nothing")
+    return Outcome(running.title, running.process.wait(), lines[-1] if lines else "pytest printed nothing")
 
 
 def main(arguments: list[str]) -> int:
@@ -91,11 +114,18 @@ def main(arguments: list[str]) -> int:
     if postgresql is None and "postgresql" in required:
         sys.exit(f"PostgreSQL is required here, but {INSTALL_POSTGRESQL}.")
 
-    outcomes = [run_pytest("Tests on SQLite", "", arguments)]
+    # Both at once: much of either run is waiting, and two cores are the least that a machine has today.
+    runs = [start_pytest("Tests on SQLite", "", arguments)]
     if postgresql:
         url, version = postgresql
-        title = f"Tests on PostgreSQL {version}, without those that touch no database"
-        outcomes.append(run_pytest(title, url, ["--database-only", "--create-db", *arguments]))
+        title = f"Tests on PostgreSQL {version}, without those that touch no database and those of the browser"
+        runs.append(start_pytest(title, url, ["--database-only", "--create-db", *arguments]))
+    try:
+        outcomes = [show(running) for running in runs]
+    except BaseException:
+        for running in runs:
+            running.process.terminate()
+        raise
 
     print("\nWhich tests ran:")
     for outcome in outcomes:
