@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
 from ghl_sync.client import GHLClient
 from ghl_sync.client.errors import GHLError, MissingScope, NeedsAttention
-from ghl_sync.client.types import FieldDef, PipelineDef, Record, StageDef
+from ghl_sync.client.types import Record
 from ghl_sync.conf import NOT_CONFIGURED, Config, config
-from ghl_sync.engine import state
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine import definitions, state
 from ghl_sync.engine.limits import DatabaseLimiter
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import Definitions
-from ghl_sync.models import Kind, Link, Location, Pipeline, RemoteField, Stage
+from ghl_sync.models import Kind, Location
 
 PROBE_SECONDS = 60
 
@@ -54,7 +51,7 @@ class Session:
         if self._definitions is None:
             if self.location.refreshed_at is None:
                 self.refresh_definitions()
-            self._definitions = load_definitions(self.config)
+            self._definitions = definitions.load(self.config)
         return self._definitions
 
     def read(self, kind: str, remote_id: str) -> Record:
@@ -80,29 +77,7 @@ class Session:
 
     def refresh_definitions(self) -> None:
         """Fetch location, pipelines and fields (three calls) into the cache tables."""
-        info = self.client.get_location()
-        pipelines = self.client.list_pipelines()
-        fields = self.client.list_custom_fields("all")
-        with transaction.atomic():
-            before = _shape(self.config.location_id)
-            changed = _store_fields(self.config.location_id, fields) | _store_pipelines(
-                self.config.location_id, pipelines
-            )
-            if _shape(self.config.location_id) != before:
-                # The same rows may read differently now: the next full pull looks at each.
-                state.forget_digests(self.config.location_id)
-            state.remember_location(
-                self.location,
-                name=info.name,
-                timezone=info.timezone,
-                allow_duplicate_opportunity=info.allow_duplicate_opportunity,
-                allow_duplicate_contact=info.allow_duplicate_contact,
-                refreshed_at=database_now(),
-            )
-            if changed:
-                # What was refused for want of a stage, field or setting may go now; the rest parks again.
-                state.unpark(Link.objects.filter(parked_at__isnull=False))
-                state.try_unsendable_again()
+        definitions.refresh(self.client, self.location)
         self._definitions = None
 
     def check_running(self, *, at_once: bool = False) -> None:
@@ -146,76 +121,3 @@ def unlogged_queries() -> Iterator[None]:
         yield
     finally:
         del connection.make_debug_cursor
-
-
-def load_definitions(settings: Config) -> Definitions:
-    """The cached definitions as the mapping reads them."""
-    fields = {
-        row.key: FieldDef(
-            row.remote_id, row.key, row.name, row.data_type, row.model, tuple(row.options), row.allow_custom
-        )
-        for row in RemoteField.objects.filter(location_id=settings.location_id)
-    }
-    pipelines: dict[str, PipelineDef] = {}
-    rows = Pipeline.objects.filter(location_id=settings.location_id).prefetch_related("stages")
-    by_name = {row.name: row for row in rows}
-    for kind, name in settings.pipelines.items():
-        row = by_name.get(name)
-        if row is not None:
-            stages = tuple(StageDef(stage.remote_id, stage.name, stage.position) for stage in row.stages.all())
-            pipelines[kind] = PipelineDef(row.remote_id, row.name, stages)
-    return Definitions(fields, pipelines)
-
-
-def _shape(location_id: str) -> tuple[set[Any], set[Any]]:
-    """What decides how a row is read: which fields there are and what the stages are called."""
-    fields = RemoteField.objects.filter(location_id=location_id).values_list("remote_id", "key", "data_type")
-    stages = Stage.objects.filter(pipeline__location_id=location_id)
-    return set(fields), set(stages.values_list("remote_id", "name", "pipeline__name"))
-
-
-def _store_fields(location_id: str, fields: tuple[FieldDef, ...]) -> bool:
-    """Write definitions that are new or differ, drop those that are gone; True when anything changed."""
-    have = {row.remote_id: row for row in RemoteField.objects.filter(location_id=location_id)}
-    changed = False
-    for field in fields:
-        row = have.pop(field.id, None) or RemoteField(location_id=location_id, remote_id=field.id)
-        wanted = {
-            "model": field.model,
-            "key": field.key,
-            "name": field.name,
-            "data_type": field.data_type,
-            "options": list(field.options),
-            "allow_custom": field.allow_custom,
-        }
-        if row.pk is None or any(getattr(row, name) != value for name, value in wanted.items()):
-            RemoteField.objects.update_or_create(
-                location_id=location_id, remote_id=field.id, defaults=wanted | {"refreshed_at": database_now()}
-            )
-            changed = True
-    if have:
-        RemoteField.objects.filter(pk__in=[row.pk for row in have.values()]).delete()
-    return changed or bool(have)
-
-
-def _store_pipelines(location_id: str, pipelines: tuple[PipelineDef, ...]) -> bool:
-    before = set(Stage.objects.filter(pipeline__location_id=location_id).values_list("remote_id", "name"))
-    kept = []
-    for pipeline in pipelines:
-        row, _created = Pipeline.objects.update_or_create(
-            location_id=location_id, remote_id=pipeline.id, defaults={"name": pipeline.name}
-        )
-        kept.append(row.pk)
-        for stage in pipeline.stages:
-            Stage.objects.update_or_create(
-                pipeline=row, remote_id=stage.id, defaults={"name": stage.name, "position": stage.position}
-            )
-        row.stages.exclude(remote_id__in=[stage.id for stage in pipeline.stages]).delete()
-    Pipeline.objects.filter(location_id=location_id).exclude(pk__in=kept).delete()
-    return before != set(Stage.objects.filter(pipeline__location_id=location_id).values_list("remote_id", "name"))
-
-
-def server_now(session: Session) -> dt.datetime:
-    """GoHighLevel's own clock, from an answer's Date header; ours where it has none."""
-    page = session.client.contact_page(limit=1)
-    return page.server_date or database_now()
