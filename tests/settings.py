@@ -32,6 +32,9 @@ os.environ.update(
     GHL_TIMEOUT_SECONDS="",
     GHL_WAIT_SCALE="",
     GHL_MIRROR_SENSITIVE="",
+    GHL_WEBHOOK_PUBLIC_KEYS="",
+    GHL_WEBHOOK_RSA="",
+    GHL_WEBHOOK_SECRET="",
 )
 # tests/run.py names the database; a bare `pytest` uses SQLite, never the one in `.env`.
 os.environ["DATABASE_URL"] = os.environ.get("TRIPBUILDER_TEST_DATABASE") or "sqlite:///tests.sqlite3"

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import environ
 import phonenumbers
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
@@ -134,3 +136,30 @@ def fernet_keys(name: str) -> list[str]:
                 f"'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
             )
     return keys
+
+
+def public_keys(name: str, kind: type, default: tuple[str, ...] = ()) -> list[str]:
+    """A comma list of public keys of one `kind`, each in base64 without a PEM's first and last line."""
+    keys = ["".join(key.split()) for key in env.str(name, default="").split(",") if key.strip()]
+    for position, key in enumerate(keys, start=1):
+        try:
+            fits = isinstance(load_der_public_key(base64.b64decode(key, validate=True)), kind)
+        except (ValueError, UnsupportedAlgorithm):
+            fits = False
+        if not fits:
+            raise ImproperlyConfigured(
+                f"{name}: key number {position} is no {kind.__name__.removesuffix('PublicKey')} public key. Copy the "
+                "lines between BEGIN PUBLIC KEY and END PUBLIC KEY; several keys are divided by commas."
+            )
+    return keys or list(default)
+
+
+def shared_secret(name: str, least: int = 24) -> str:
+    """A secret that two machines know: `least` characters or more, none that a header could not carry."""
+    value: str = read(name, env.str, "").strip()
+    if value and (len(value) < least or not re.fullmatch(r"[!-~]+", value)):
+        raise ImproperlyConfigured(
+            f"{name} must have {least} characters or more, letters, digits and signs without spaces. Make one with: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    return value

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
@@ -24,8 +26,10 @@ from tripbuilder.env import (
     http_url,
     load_dotenv,
     phone_region,
+    public_keys,
     read,
     seconds,
+    shared_secret,
     time_zone,
 )
 
@@ -172,6 +176,15 @@ GHL_SETTLE_SECONDS = seconds("GHL_SETTLE_SECONDS", 180)
 GHL_TIMEOUT_SECONDS = seconds("GHL_TIMEOUT_SECONDS", 20, least=0.1)
 GHL_WAIT_SCALE = seconds("GHL_WAIT_SCALE", 1.0)
 GHL_MIRROR_SENSITIVE = choice("GHL_MIRROR_SENSITIVE", "ask", ("ask", "both", "pull", "push", "off"))
+
+# Webhooks. The default key is the one that HighLevel publishes for all apps of its marketplace (API notes §10).
+GHL_WEBHOOK_PUBLIC_KEYS = public_keys(
+    "GHL_WEBHOOK_PUBLIC_KEYS",
+    Ed25519PublicKey,
+    ("MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=",),
+)
+GHL_WEBHOOK_RSA = public_keys("GHL_WEBHOOK_RSA", RSAPublicKey)
+GHL_WEBHOOK_SECRET = shared_secret("GHL_WEBHOOK_SECRET")
 
 # The queue. A convenience, never the guarantee: what it loses the sweep finds. `retry` exceeds
 # timeout * (1 + ceil((queue_limit + bulk) / workers)), counted from dequeue, as django-q2 needs.

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 READER = re.compile(
-    r"""(?:read|flag|code|time_zone|phone_region|database|seconds|choice|http_url|fernet_keys)\(\s*"([A-Z_]+)\""""
+    r"""(?:read|flag|code|time_zone|phone_region|database|seconds|choice|http_url|fernet_keys|public_keys|shared_secret)\(\s*"([A-Z_]+)\""""
 )
 KEY = "A" * 43 + "="
 
@@ -61,6 +61,10 @@ def test_the_readme_s_table_names_each_variable_once():
         ("GHL_MIRROR_SENSITIVE", "sometimes"),
         ("FIELD_ENCRYPTION_KEYS", "short"),
         ("DATABASE_URL", "mysql://root@127.0.0.1/trips"),
+        ("GHL_WEBHOOK_PUBLIC_KEYS", "N/A"),
+        ("GHL_WEBHOOK_RSA", "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg="),  # an Ed25519 key
+        ("GHL_WEBHOOK_SECRET", "hunter2"),
+        ("GHL_WEBHOOK_SECRET", "thirty letters, some of them spaces"),
     ],
 )
 def test_wrong_value_names_its_variable(name, value):
@@ -69,7 +73,8 @@ def test_wrong_value_names_its_variable(name, value):
     (said,) = done.stderr.strip().splitlines()  # a sentence, not a traceback
     assert done.returncode == 2
     assert said.startswith(name)
-    assert value in said or name in {"FIELD_ENCRYPTION_KEYS", "DATABASE_URL"}  # those two are secret
+    unsaid = name in {"FIELD_ENCRYPTION_KEYS", "DATABASE_URL"} or name.startswith("GHL_WEBHOOK_")  # secrets and keys
+    assert (value in said) is not unsaid
 
 
 @pytest.mark.parametrize(
