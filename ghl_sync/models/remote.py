@@ -51,7 +51,17 @@ class Location(models.Model):
     bound_at = models.DateTimeField(null=True, blank=True)
     bound_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     swept_at = models.DateTimeField(null=True, blank=True)  # our own heartbeat: when everything due was last looked for
+    queue_ran_at = models.DateTimeField(null=True, blank=True)  # when a task of ours last ran in the queue
+    canary_sent_at = models.DateTimeField(null=True, blank=True)  # a task that only shows that the queue runs tasks
+    watchdog_at = models.DateTimeField(null=True, blank=True)  # the watchdog's own heartbeat
     pull_first_since = models.DateTimeField(null=True, blank=True)  # asleep until then: one whole pull before any push
+
+    inbox_held_until = models.DateTimeField(null=True, blank=True)  # one worker at a time reads what webhooks named
+
+    # The table that the agreements of this account were made with, a fingerprint per row, and how old that code is.
+    mapping = models.JSONField(default=dict, blank=True)
+    mapping_since = models.DateTimeField(null=True, blank=True)
+    clearing = models.JSONField(default=dict, blank=True)  # by data type: what was seen to empty a field, or null
 
     watermark = models.DateTimeField(null=True, blank=True)  # changes up to here have been pulled
     full_scan_at = models.DateTimeField(null=True, blank=True)
@@ -133,6 +143,8 @@ class Stage(models.Model):
     remote_id = models.CharField(max_length=64)
     name = models.CharField(max_length=255)
     position = models.IntegerField(default=0)
+    code = models.CharField(max_length=64, blank=True)  # our stage it was first known as; a new name leaves it
+    gone_at = models.DateTimeField(null=True, blank=True)  # deleted over there; records may still name it
 
     class Meta:
         ordering = ["position"]
