@@ -13,6 +13,9 @@ KINDS: Mapping[str, str] = {
     "html": "answer an HTML page with `status`; the call is not carried out",
     "ok_html": "carry the call out, then answer 200 with an HTML page",
     "empty": "carry the call out, then answer 200 with an empty body",
+    "applied": "carry the call out, then answer `status` in JSON, as a gateway that gave up does",
+    "short": "carry a search out, then answer 200 without the second half of the page's rows",
+    "no_rows": "carry a search out, then answer 200 as if there were no record at all",
     "timeout_401": 'answer 401 "Command timed out"; the call is not carried out',
     "slow": "wait `seconds`, then carry it out and answer",
     "cut": "close the connection without carrying it out",
@@ -24,7 +27,10 @@ KINDS: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class Fault:
-    """`method` and `path` are regular expressions that must match the whole; `times` how often it strikes."""
+    """`method` and `path` are regular expressions that must match the whole; `times` how often it strikes.
+
+    `bare` leaves out the headers that state the limits.
+    """
 
     kind: str
     method: str = ".*"
@@ -33,6 +39,7 @@ class Fault:
     status: int = 503
     seconds: float = 0.0
     message: str = ""
+    bare: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 
 DAY_SECONDS = 86_400
+KEPT_ARRIVALS = 100_000
 
 
 class RateLimit:
@@ -20,11 +21,24 @@ class RateLimit:
         self._day_started = time.monotonic()
         self._today = 0
         self._lock = threading.Lock()
+        self.arrivals: deque[float] = deque(maxlen=KEPT_ARRIVALS)  # of every call, those refused included
+
+    def busiest(self) -> int:
+        """The most calls that arrived within any one interval."""
+        window: deque[float] = deque()
+        most = 0
+        for moment in list(self.arrivals):
+            window.append(moment)
+            while moment - window[0] >= self.interval_ms / 1000:
+                window.popleft()
+            most = max(most, len(window))
+        return most
 
     def take(self) -> tuple[bool, dict[str, str]]:
         """Whether this call may go on, and the headers that every answer carries."""
         with self._lock:
             now = time.monotonic()
+            self.arrivals.append(now)
             if now - self._day_started >= DAY_SECONDS:
                 self._day_started, self._today = now, 0
             while self._times and now - self._times[0] >= self.interval_ms / 1000:

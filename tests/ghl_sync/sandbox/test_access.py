@@ -121,6 +121,16 @@ def test_too_many_calls_are_429_without_retry_after() -> None:
     assert later.status_code == 404
 
 
+def test_the_busiest_interval_counts_refused_calls_too() -> None:
+    with Sandbox(rate_max=2, interval_ms=300) as sandbox, requests.Session() as session:
+        for pause in (0, 0, 0.35):
+            session.get(sandbox.url + "/nowhere", timeout=5)
+            time.sleep(pause)
+        for _ in range(2):
+            session.get(sandbox.url + "/nowhere", timeout=5)
+        assert sandbox.limit.busiest() == 3
+
+
 def test_the_daily_limit_is_429_too() -> None:
     with Sandbox(daily=1) as sandbox, requests.Session() as session:
         answers = [session.get(sandbox.url + "/nowhere", timeout=5) for _ in range(2)]

@@ -45,6 +45,26 @@ def test_empty_carries_out_and_answers_nothing(api: Api) -> None:
     assert (answer.status_code, answer.content, made(api)) == (200, b"", 1)
 
 
+def test_applied_carries_out_and_answers_an_error(api: Api) -> None:
+    answer = create_under(api, "applied", status=500, message="Out of order")
+    assert (answer.status_code, answer.json()) == (500, {"statusCode": 500, "message": "Out of order"})
+    assert made(api) == 1
+
+
+@pytest.mark.parametrize(("kind", "rows", "total"), [("short", 2, 4), ("no_rows", 0, 0)])
+def test_a_search_loses_rows_on_the_way(api: Api, kind: str, rows: int, total: int) -> None:
+    for _card in range(4):
+        api.card()
+    api.own("faults", {"kind": kind, "path": "/opportunities/search"})
+    answer = api.search()
+    assert (len(answer["opportunities"]), answer["total"]) == (rows, total)
+
+
+def test_an_answer_may_leave_the_limits_out(api: Api) -> None:
+    answer = create_under(api, "status", status=429, bare=True)
+    assert (answer.status_code, [name for name in answer.headers if name.startswith("x-ratelimit")]) == (429, [])
+
+
 def test_a_gateway_timeout_is_dressed_as_401(api: Api) -> None:
     answer = create_under(api, "timeout_401")
     assert (answer.status_code, answer.text, made(api)) == (401, "Command timed out", 0)
