@@ -23,6 +23,7 @@ class Alarm(models.Model):
     opened_at = models.DateTimeField(db_default=Now())
     mailed_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
+    over_mailed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

@@ -3,7 +3,15 @@
 By subject; callers say `state.<verb>`, so that one look shows where the engine writes.
 """
 
-from ghl_sync.engine.state.account import location_row, pause, remember_location, resume, take_probe
+from ghl_sync.engine.state.account import (
+    location_row,
+    pause,
+    queue_ran,
+    remember_location,
+    resume,
+    swept,
+    take_probe,
+)
 from ghl_sync.engine.state.changes import (
     NOTHING_SEEN,
     Seen,
@@ -125,6 +133,7 @@ __all__ = [
     "park",
     "pause",
     "pulled",
+    "queue_ran",
     "read_changes",
     "record_change",
     "record_changes",
@@ -139,6 +148,7 @@ __all__ = [
     "spread",
     "start_run",
     "store_digests",
+    "swept",
     "take_probe",
     "tombstone_done",
     "try_unsendable_again",

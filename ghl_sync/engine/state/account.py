@@ -27,6 +27,16 @@ def resume(location: Location) -> None:
     Location.objects.filter(pk=location.pk).update(paused_reason="", paused_at=None, probe_at=None)
 
 
+def swept(location: Location) -> None:
+    """Our own heartbeat: at the end of every sweep, one that found traffic stopped or paused included."""
+    remember_location(location, swept_at=database_now())
+
+
+def queue_ran(location_id: str) -> None:
+    """A task of ours runs in the queue at this moment."""
+    Location.objects.filter(location_id=location_id).update(queue_ran_at=Now())
+
+
 def take_probe(location: Location, every: float) -> bool:
     """Whether it is this caller's turn to try whether a stop is over."""
     before = database_now() - dt.timedelta(seconds=every)
