@@ -5,6 +5,7 @@ from ghl_sync.models.arrival import Arrival
 from ghl_sync.models.change import Cause, Change, Lane
 from ghl_sync.models.conflict import Conflict, Issue
 from ghl_sync.models.drift import Drift
+from ghl_sync.models.event import WebhookEvent, WebhookRefusal
 from ghl_sync.models.guard import Approval, DeletedRecord
 from ghl_sync.models.link import Kind, Link, State, kind_of
 from ghl_sync.models.remote import Location, Pipeline, RateSlot, RemoteField, Stage, WantedOption
@@ -36,6 +37,8 @@ __all__ = [
     "Stage",
     "State",
     "WantedOption",
+    "WebhookEvent",
+    "WebhookRefusal",
     "Write",
     "kind_of",
 ]

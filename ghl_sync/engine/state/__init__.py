@@ -3,15 +3,7 @@
 By subject; callers say `state.<verb>`, so that one look shows where the engine writes.
 """
 
-from ghl_sync.engine.state.account import (
-    location_row,
-    pause,
-    queue_ran,
-    remember_location,
-    resume,
-    swept,
-    take_probe,
-)
+from ghl_sync.engine.state.account import location_row, pause, remember_location, resume, take_probe
 from ghl_sync.engine.state.changes import (
     NOTHING_SEEN,
     Seen,
@@ -31,6 +23,19 @@ from ghl_sync.engine.state.claims import (
     park,
     release,
     retry_later,
+)
+from ghl_sync.engine.state.events import (
+    Delivery,
+    close_events,
+    count_refusals,
+    count_try,
+    hold_inbox,
+    only_one_waiting,
+    purge_events,
+    release_inbox,
+    store_event,
+    uncount_try,
+    waiting_events,
 )
 from ghl_sync.engine.state.links import (
     ask_for,
@@ -87,6 +92,7 @@ from ghl_sync.engine.state.writes import (
 
 __all__ = [
     "NOTHING_SEEN",
+    "Delivery",
     "LostLease",
     "Seen",
     "advance_run",
@@ -100,8 +106,11 @@ __all__ = [
     "claim_field",
     "close_absent",
     "close_conflicts",
+    "close_events",
     "close_issues",
     "close_write",
+    "count_refusals",
+    "count_try",
     "create_issues",
     "create_links",
     "created_values",
@@ -114,6 +123,7 @@ __all__ = [
     "forget_gone",
     "gone",
     "gone_with_changes",
+    "hold_inbox",
     "keep",
     "late_values",
     "lease_left",
@@ -125,6 +135,7 @@ __all__ = [
     "mark_dirty",
     "met",
     "missed",
+    "only_one_waiting",
     "open_conflict",
     "open_issue",
     "open_write",
@@ -133,12 +144,13 @@ __all__ = [
     "park",
     "pause",
     "pulled",
-    "queue_ran",
+    "purge_events",
     "read_changes",
     "record_change",
     "record_changes",
     "release",
     "release_field",
+    "release_inbox",
     "remember_location",
     "remember_page",
     "resume",
@@ -148,12 +160,14 @@ __all__ = [
     "spread",
     "start_run",
     "store_digests",
-    "swept",
+    "store_event",
     "take_probe",
     "tombstone_done",
     "try_unsendable_again",
+    "uncount_try",
     "unfinished_run",
     "unpark",
+    "waiting_events",
     "wake_dependants",
     "want_no_more",
     "want_option",

@@ -1,0 +1,136 @@
+"""Webhooks: stored once, found again while they wait, closed with an outcome, forgotten after a while."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from django.db import Error, IntegrityError, connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from ghl_sync.engine.clock import database_now
+from ghl_sync.models import Location, WebhookEvent, WebhookRefusal
+
+# Whoever delivers a webhook waits for the answer: rather "again later" than a long wait for a lock.
+PATIENCE_MS = 2000
+# While another delivery of this age still waits, the queue has been woken already.
+WOKEN_SECONDS = 30
+# A record whose look kills its worker each time is left to the pull after so many.
+MOST_TRIES = 3
+PURGED_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery as it is kept. One without an id of its own (`nameless`) is known by a hash of its body."""
+
+    delivery_id: str
+    nameless: bool
+    kind: str
+    record_kind: str
+    record_id: str
+    body: str
+
+
+def store_event(delivery: Delivery) -> bool:
+    """Keep a delivery, or False when it is known already. Raises django.db.Error when it cannot be kept.
+
+    A nameless one that comes again may as well be a second change that says the same, so it asks for another look.
+    """
+    about = WebhookEvent(
+        delivery_id=delivery.delivery_id,
+        kind=delivery.kind,
+        record_kind=delivery.record_kind,
+        record_id=delivery.record_id,
+        body=delivery.body,
+    )
+    if not delivery.record_id:
+        about.outcome, about.handled_at = WebhookEvent.Outcome.IGNORED, database_now()
+    with impatiently():
+        try:
+            with transaction.atomic():
+                about.save(force_insert=True)
+        except IntegrityError:
+            if not delivery.nameless or not delivery.record_id:
+                return False
+            again = WebhookEvent.objects.filter(delivery_id=delivery.delivery_id)
+            again.update(outcome=WebhookEvent.Outcome.WAITING, tries=0, received_at=Now(), handled_at=None)
+    return True
+
+
+@contextmanager
+def impatiently() -> Iterator[None]:
+    """Within the block a statement gives up after `PATIENCE_MS`: django.db.Error, as when the server is gone."""
+    if connection.vendor == "sqlite":
+        usual = int(connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000)
+        begin, end = f"PRAGMA busy_timeout = {PATIENCE_MS}", f"PRAGMA busy_timeout = {usual}"
+    else:
+        begin, end = f"SET statement_timeout = {PATIENCE_MS}", "RESET statement_timeout"
+    with connection.cursor() as cursor:
+        cursor.execute(begin)
+    try:
+        yield
+    finally:
+        with suppress(Error), connection.cursor() as cursor:  # a connection that broke is replaced anyway
+            cursor.execute(end)
+
+
+def only_one_waiting() -> bool:
+    """Whether nobody has been woken yet for what waits: no other young delivery does."""
+    since = database_now() - dt.timedelta(seconds=WOKEN_SECONDS)
+    young = WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.WAITING, tries=0, received_at__gt=since)
+    return len(young.order_by()[:2].values_list("pk")) < 2
+
+
+def waiting_events() -> list[WebhookEvent]:
+    """What nobody has looked at yet, oldest first, without the bodies."""
+    rows = WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.WAITING)
+    return list(rows.defer("body").order_by("received_at", "pk"))
+
+
+def count_try(ids: Collection[int]) -> None:
+    """A look for these begins."""
+    WebhookEvent.objects.filter(pk__in=ids).update(tries=F("tries") + 1)
+
+
+def uncount_try(ids: Collection[int]) -> None:
+    """The look ended without an answer for a reason that has nothing to do with these."""
+    WebhookEvent.objects.filter(pk__in=ids).update(tries=F("tries") - 1)
+
+
+def close_events(ids: Collection[int], outcome: str, asked_at: dt.datetime) -> None:
+    """A look that began at `asked_at` answers these; one that came again since then waits for the next look."""
+    waiting = WebhookEvent.objects.filter(pk__in=ids, outcome=WebhookEvent.Outcome.WAITING, received_at__lte=asked_at)
+    waiting.update(outcome=outcome, handled_at=Now())
+
+
+def hold_inbox(location: Location, seconds: float) -> bool:
+    """Take the right to read the records that webhooks named; False while another worker has it."""
+    now = database_now()
+    free = Location.objects.filter(Q(inbox_held_until__isnull=True) | Q(inbox_held_until__lte=now), pk=location.pk)
+    return bool(free.update(inbox_held_until=now + dt.timedelta(seconds=seconds)))
+
+
+def release_inbox(location: Location) -> None:
+    Location.objects.filter(pk=location.pk).update(inbox_held_until=None)
+
+
+def purge_events(days: int) -> int:
+    """Forget deliveries that are older, in steps that let other writers in between; returns how many."""
+    old = WebhookEvent.objects.filter(received_at__lt=database_now() - dt.timedelta(days=days)).order_by("received_at")
+    gone = 0
+    while ids := list(old.values_list("pk", flat=True)[:PURGED_AT_ONCE]):
+        gone += WebhookEvent.objects.filter(pk__in=ids).delete()[0]
+    WebhookRefusal.objects.filter(day__lt=database_now().date() - dt.timedelta(days=days)).delete()
+    return gone
+
+
+def count_refusals(reason: str, count: int) -> None:
+    """So many more deliveries were turned away today."""
+    today = database_now().date()
+    with impatiently(), transaction.atomic():
+        row, _created = WebhookRefusal.objects.get_or_create(day=today, reason=reason)
+        WebhookRefusal.objects.filter(pk=row.pk).update(count=F("count") + count, last_at=Now())
