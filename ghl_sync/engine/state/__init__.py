@@ -3,7 +3,15 @@
 By subject; callers say `state.<verb>`, so that one look shows where the engine writes.
 """
 
-from ghl_sync.engine.state.account import location_row, pause, remember_location, resume, take_probe
+from ghl_sync.engine.state.account import (
+    location_row,
+    pause,
+    queue_ran,
+    remember_location,
+    resume,
+    swept,
+    take_probe,
+)
 from ghl_sync.engine.state.changes import (
     NOTHING_SEEN,
     Seen,
@@ -145,6 +153,7 @@ __all__ = [
     "pause",
     "pulled",
     "purge_events",
+    "queue_ran",
     "read_changes",
     "record_change",
     "record_changes",
@@ -161,6 +170,7 @@ __all__ = [
     "start_run",
     "store_digests",
     "store_event",
+    "swept",
     "take_probe",
     "tombstone_done",
     "try_unsendable_again",
