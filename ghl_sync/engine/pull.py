@@ -558,9 +558,13 @@ class _Pull:
         }
         ours = {link.uid: link for link in Link.objects.filter(kind=kind, uid__in=uids.values())}
         waiting = importing.waiting_contacts(_emails(new)) if kind == Kind.CONTACT else {}
+        strangers = state.not_ours(kind, [record.id for record, _digest in new])
         arrivals: list[tuple[Record, str, uuid.UUID | None]] = []
         taken: set[uuid.UUID] = set()
         for record, digest in new:
+            if record.id in strangers:
+                self.report.of(kind).unchanged += 1
+                continue
             uid = uids.get(record.id)
             link = ours.get(uid) if uid else waiting.get(str(record.raw.get("email") or "").lower())
             if link is None and uid not in taken:

@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
+class CannotDo(Exception):
+    """What a person asked for cannot be done now; the text tells them why and what to do instead."""
+
+
 class Result(enum.StrEnum):
     """How one reconciliation of one record ended."""
 

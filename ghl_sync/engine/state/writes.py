@@ -66,6 +66,8 @@ def created_values(link: Link) -> list[dict[str, Any]]:
 def answered_create(link: Link) -> str:
     """The id of the record that a create of this link has made, though the link was never told; else empty."""
     made = Write.objects.filter(link=link, action=Write.Action.CREATE, outcome=Write.Outcome.DONE).exclude(remote_id="")
+    if link.remote_seen_at is not None:
+        made = made.filter(closed_at__gt=link.remote_seen_at)  # an earlier half was known, and let go since
     return made.order_by("-pk").values_list("remote_id", flat=True).first() or ""
 
 
