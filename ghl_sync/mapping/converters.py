@@ -269,11 +269,30 @@ class Option(Text):
 
 
 def option_label(definition: FieldDef, label: str) -> str | None:
-    """The drop-down's own spelling of `label`; None when it has no such option. An exact match wins."""
+    """The drop-down's own spelling of `label`; None when it has no such option.
+
+    An exact match wins. Of several options that only look like it the first is taken, always the same one; that there
+    are several is a question for a person (`look_alikes`).
+    """
     if label in definition.options:
         return label
-    folded = fold_name(label)
-    return next((option for option in definition.options if fold_name(option) == folded), None)
+    alike = options_by_fold(definition.options).get(fold_name(label))
+    return alike[0] if alike else None
+
+
+@lru_cache(maxsize=64)
+def options_by_fold(options: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    """Options by what look-alikes have in common; a real list of 689 is folded once, not once per row."""
+    found: dict[str, tuple[str, ...]] = {}
+    for option in options:
+        folded = fold_name(option)
+        found[folded] = (*found.get(folded, ()), option)
+    return found
+
+
+def look_alikes(options: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Groups of options that differ only by dashes, spaces or case, or not at all."""
+    return [group for group in options_by_fold(options).values() if len(group) > 1]
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,17 @@ from ghl_sync.engine.state.links import (
     unpark,
     wake_dependants,
 )
-from ghl_sync.engine.state.options import claim_field, options_added, release_field, want_no_more, want_option
+from ghl_sync.engine.state.options import (
+    LOST,
+    claim_field,
+    field_lease_left,
+    options_added,
+    options_seen,
+    release_field,
+    want_back,
+    want_no_more,
+    want_option,
+)
 from ghl_sync.engine.state.pulls import (
     advance_run,
     create_links,
@@ -103,11 +113,13 @@ from ghl_sync.engine.state.writes import (
     created_values,
     late_values,
     looked_in_vain,
+    open_option_writes,
     open_write,
     open_writes,
 )
 
 __all__ = [
+    "LOST",
     "NOTHING_SEEN",
     "Delivery",
     "LostLease",
@@ -135,6 +147,7 @@ __all__ = [
     "disputed",
     "drop_changes",
     "ensure_link",
+    "field_lease_left",
     "finish_run",
     "forget_changes",
     "forget_digests",
@@ -160,9 +173,11 @@ __all__ = [
     "only_one_waiting",
     "open_conflict",
     "open_issue",
+    "open_option_writes",
     "open_write",
     "open_writes",
     "options_added",
+    "options_seen",
     "park",
     "pause",
     "pulled",
@@ -195,6 +210,7 @@ __all__ = [
     "unpark",
     "waiting_events",
     "wake_dependants",
+    "want_back",
     "want_no_more",
     "want_option",
 ]

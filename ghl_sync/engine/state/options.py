@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -12,6 +13,9 @@ from django.db.models.functions import Now
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.state.changes import record_changes
 from ghl_sync.models import Cause, RemoteField, WantedOption
+
+# The "kind" of a wanted option that no record of ours asks for.
+LOST = "lost"
 
 
 def want_option(remote_field_id: int, label: str, kind: str, object_id: int) -> None:
@@ -26,26 +30,47 @@ def want_no_more(ids: Collection[int]) -> None:
     WantedOption.objects.filter(pk__in=ids).delete()
 
 
+def want_back(field: RemoteField, labels: Iterable[str]) -> None:
+    """Options that stood in the list a moment ago and were overwritten: added again, whoever made them."""
+    for label in labels:
+        digest = hashlib.blake2b(label.encode("utf-8", "surrogatepass"), digest_size=7).digest()
+        want_option(field.pk, label, LOST, int.from_bytes(digest, "big"))
+
+
 def claim_field(field_id: int, lease: float) -> RemoteField | None:
     """One writer of a drop-down at a time: its list is replaced as a whole."""
     now = database_now()
     free = RemoteField.objects.filter(Q(leased_until__isnull=True) | Q(leased_until__lte=now), pk=field_id)
     if not free.update(leased_until=now + dt.timedelta(seconds=lease), fence=F("fence") + 1):
         return None
-    return RemoteField.objects.get(pk=field_id)
+    return RemoteField.objects.filter(pk=field_id).first()
 
 
-def release_field(field: RemoteField) -> None:
-    RemoteField.objects.filter(pk=field.pk, fence=field.fence).update(leased_until=None)
+def field_lease_left(field: RemoteField) -> float:
+    """Seconds left of this writer's turn, by the database's clock; a list read in an earlier turn must not leave."""
+    row = RemoteField.objects.filter(pk=field.pk, fence=field.fence).values_list("leased_until", flat=True).first()
+    return (row - database_now()).total_seconds() if row is not None else 0.0
+
+
+def release_field(field: RemoteField, *, after: float = 0.0) -> None:
+    """End this writer's turn; the next one may begin `after` seconds."""
+    until = database_now() + dt.timedelta(seconds=after) if after else None
+    RemoteField.objects.filter(pk=field.pk, fence=field.fence).update(leased_until=until)
+
+
+def options_seen(field: RemoteField, options: Sequence[str]) -> None:
+    """The drop-down's list as it was just read."""
+    RemoteField.objects.filter(pk=field.pk, fence=field.fence).update(options=list(options), refreshed_at=Now())
 
 
 def options_added(field: RemoteField, options: Sequence[str], served: Sequence[WantedOption]) -> None:
     """The drop-down holds `options` now; the records that waited for theirs are due again."""
     with transaction.atomic():
-        RemoteField.objects.filter(pk=field.pk).update(options=list(options), refreshed_at=Now())
+        options_seen(field, options)
         by_kind: dict[str, set[int]] = {}
         for wanted in served:
-            by_kind.setdefault(wanted.kind, set()).add(wanted.object_id)
+            if wanted.kind != LOST:
+                by_kind.setdefault(wanted.kind, set()).add(wanted.object_id)
         for kind, ids in by_kind.items():
             record_changes(kind, sorted(ids), cause=Cause.OPTION)
         WantedOption.objects.filter(pk__in=[wanted.pk for wanted in served]).delete()

@@ -45,8 +45,10 @@ def create_issues(issues: Sequence[Issue]) -> None:
     Issue.objects.bulk_create(issues, batch_size=500, ignore_conflicts=True)
 
 
-def close_issues(link: Link, fields: Collection[str] | None = None, codes: Collection[str] | None = None) -> None:
-    """What was wrong is right now."""
+def close_issues(
+    link: Link | None, fields: Collection[str] | None = None, codes: Collection[str] | None = None
+) -> None:
+    """What was wrong is right now; without a link, of what concerns no single record."""
     issues = Issue.objects.filter(link=link, closed_at__isnull=True)
     if fields is not None:
         issues = issues.filter(field__in=fields)

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from ghl_sync.conf import Config
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.state.claims import LostLease
-from ghl_sync.models import Link, Write
+from ghl_sync.models import Link, RemoteField, Write
 
 
 def open_write(link: Link | None, action: str, **fields: Any) -> Write:
@@ -46,6 +46,11 @@ def looked_in_vain(write: Write, *, counts: bool) -> int:
 
 def open_writes(link: Link) -> list[Write]:
     return list(Write.objects.filter(link=link, outcome=Write.Outcome.OPEN).order_by("pk"))
+
+
+def open_option_writes(field: RemoteField) -> list[Write]:
+    """Writes of a drop-down's list that may still arrive, or have."""
+    return list(Write.objects.filter(remote_field=field, outcome=Write.Outcome.OPEN).order_by("pk"))
 
 
 def _not_agreed(link: Link) -> Q:
