@@ -99,6 +99,7 @@ class RemoteField(models.Model):
     refreshed_at = models.DateTimeField(db_default=Now())
     leased_until = models.DateTimeField(null=True, blank=True)  # one writer of the option list at a time
     fence = models.BigIntegerField(default=0)
+    gone_at = models.DateTimeField(null=True, blank=True)  # deleted over there, or the list came without it
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["location_id", "remote_id"], name="remote_field_once")]
@@ -130,6 +131,7 @@ class Pipeline(models.Model):
     location_id = models.CharField(max_length=64)
     remote_id = models.CharField(max_length=64)
     name = models.CharField(max_length=255)
+    gone_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["location_id", "remote_id"], name="pipeline_once")]
