@@ -1,7 +1,7 @@
 # The commands of daily work. They need Python 3.11-3.13, make and nothing else: bin/install makes .venv and fills it.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench
+.PHONY: help run test chaos lint format bench
 .NOTPARALLEL:
 
 PYTHON := .venv/bin/python
@@ -16,6 +16,10 @@ run: ## start web, queue and, without an account, the sandbox (PORT=8001 SANDBOX
 test: ## run every test, on SQLite and on PostgreSQL where one answers (ARGS="-k trip" goes to pytest)
 	@bin/install dev
 	@exec $(PYTHON) tests/run.py $(ARGS)
+
+chaos: ## long random runs of the sync under every fault (SEEDS=1-200 STEPS=500 DATABASE=postgresql BROKER=redis JOBS=2)
+	@bin/install dev
+	@exec $(PYTHON) -m tests.chaos --seeds $(or $(SEEDS),1-20) --steps $(or $(STEPS),500) --database $(or $(DATABASE),sqlite) --broker $(or $(BROKER),database) --jobs $(or $(JOBS),1) $(if $(MODE),--mode $(MODE))
 
 lint: ## check style, types and which module may import which
 	@bin/install dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ MIRRORED = (
     "GHL_MIRROR_SENSITIVE",
     "GHL_WAIT_SCALE",
     "GHL_TIMEOUT_SECONDS",
+    "GHL_DELETE_HOLD_SECONDS",
 )
 
 
@@ -40,6 +42,19 @@ def child_environment() -> dict[str, str]:
     """What another process needs to work on the same database and sandbox."""
     mirrored = {name: str(getattr(settings, name)) for name in MIRRORED}
     return {**os.environ, **mirrored, "DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "tripbuilder.settings"}
+
+
+# How django-q2 names the number of each process in its log.
+ROLES = {"worker": "ready for work at", "monitor": "monitoring at", "pusher": "pushing tasks at"}
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that this one has started and that are still there."""
+    found: list[int] = []
+    with suppress(OSError):
+        for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += map(int, listed.read_text().split())
+    return found
 
 
 class Cluster:
@@ -60,6 +75,37 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
+
+    @property
+    def pid(self) -> int:
+        """The main process, which leads the group."""
+        assert self._process is not None
+        return self._process.pid
+
+    def pids(self, role: str) -> list[int]:
+        """The living processes of a role: `main`, `sentinel`, `worker`, `monitor` or `pusher`."""
+        if self._process is None:
+            return []
+        if role == "main":
+            return [self.pid]
+        if role == "sentinel":
+            return children_of(self.pid)
+        said = re.findall(rf"{ROLES[role]} (\d+)", self._log.read_text("utf-8", "replace"))
+        alive = {pid for sentinel in children_of(self.pid) for pid in children_of(sentinel)}
+        return [pid for pid in map(int, said) if pid in alive]
+
+    def signal(self, number: int, *, group: bool = False) -> None:
+        """To the main process alone, or to every process of the cluster."""
+        (os.killpg if group else os.kill)(self.pid, number)
+
+    def ended(self, seconds: float) -> bool:
+        """Whether the main process ends within so many seconds."""
+        assert self._process is not None
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def stop(self) -> None:
         """The clean way: through the main process alone."""

@@ -17,7 +17,7 @@ os.environ.update(
     FIELD_ENCRYPTION_KEYS="",
     TIME_ZONE="",
     LOG_LEVEL="WARNING",
-    REDIS_URL="",
+    REDIS_URL=os.environ.get("TRIPBUILDER_TEST_REDIS", ""),  # `make chaos BROKER=redis`
     TRIP_CURRENCY="",
     PHONE_REGION="",
     PASSPORT_VALIDITY_MONTHS="",
@@ -29,6 +29,7 @@ os.environ.update(
     GHL_PASSENGER_PIPELINE="",
     GHL_FALLBACK_CONTACT_EMAIL="",
     GHL_SETTLE_SECONDS="",
+    GHL_DELETE_HOLD_SECONDS="",
     GHL_TIMEOUT_SECONDS="",
     GHL_WAIT_SCALE="",
     GHL_MIRROR_SENSITIVE="",

@@ -1,4 +1,4 @@
-"""The far side of the random runs: the sandbox with a short patience, so that a run of many steps takes seconds."""
+"""The far side of the random runs: the sandbox with a limit, and waits that pass a hundred times as fast."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ import pytest
 from ghl_sync.sandbox.server import Sandbox
 from tests import openapi
 
-NO_LIMIT = 100_000
+# A hundred calls a second: a limit that bursts of the runs do meet.
+RATE_MAX, INTERVAL_MS = 200, 2_000
+SCALE, TIMEOUT = 0.01, 0.5
 
 
 @pytest.fixture
 def connected(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A sandbox that the product mirrors to; waits take a hundredth of their time, reads are not repeated."""
+    """A sandbox that the product mirrors to; reads are not repeated, so that each fault is met."""
     monkeypatch.setattr("ghl_sync.client.transport.READ_TRIES", 1)
-    with Sandbox(rate_max=NO_LIMIT) as sandbox, openapi.watched(sandbox):
+    with Sandbox(rate_max=RATE_MAX, interval_ms=INTERVAL_MS) as sandbox, openapi.watched(sandbox):
         settings.GHL_API_TOKEN = sandbox.token
         settings.GHL_LOCATION_ID = sandbox.store.location_id
         settings.GHL_API_BASE_URL = sandbox.url
         settings.GHL_MIRROR_SENSITIVE = "both"
-        settings.GHL_WAIT_SCALE = 0.01
-        settings.GHL_TIMEOUT_SECONDS = 0.5
+        settings.GHL_WAIT_SCALE = SCALE
+        settings.GHL_TIMEOUT_SECONDS = TIMEOUT
+        settings.GHL_DELETE_HOLD_SECONDS = 0
         yield sandbox

@@ -1,18 +1,23 @@
 """Random runs from fixed seeds: whatever happened on the way, at rest both sides agree and nothing is doubled or lost.
 
-More of them by hand: `CHAOS_SEEDS=100-160 CHAOS_STEPS=120 pytest tests/chaos -x`.
+The long ones: `make chaos SEEDS=1-200 STEPS=500` (`tests/chaos/__main__.py`).
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ghl_sync.sandbox.server import Sandbox
+from tests.chaos.clustered import Clustered
+from tests.chaos.tally import Mode, mode_of
+from tests.chaos.verdict import violations
 from tests.chaos.world import World
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(3600)]
 
 STEPS = int(os.environ.get("CHAOS_STEPS", "70"))
 
@@ -23,10 +28,23 @@ def seeds() -> list[int]:
 
 
 @pytest.mark.parametrize("seed", seeds())
-def test_at_rest_both_sides_agree(connected: Sandbox, seed: int) -> None:
-    world = World(connected, seed, late=seed % 2 == 0)
-    for _step in range(STEPS):
-        world.step()
-    world.settle_down()
-    wrong = world.faults()
+def test_at_rest_both_sides_agree(
+    connected: Sandbox, settings: Any, tmp_path: Path, record_property: Any, seed: int
+) -> None:
+    mode = mode_of(seed)
+    if mode is Mode.REAL_TIME:
+        settings.GHL_WAIT_SCALE = 1.0
+    world = World(connected, seed, mode)
+    if mode is Mode.QUEUE:
+        clusters = 2 if seed % 3 == 0 else 1
+        world.work_by(Clustered(world.random, world.trouble, world.note, tmp_path, clusters=clusters))
+    try:
+        world.run(STEPS)
+        world.tally.violations = violations(world)
+    except Exception as error:
+        world.tally.violations.append(f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        record_property("tally", world.tally.as_json())
+    wrong = world.tally.violations
     assert not wrong, "\n".join([*wrong, "", *world.log])
