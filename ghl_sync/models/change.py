@@ -20,6 +20,7 @@ class Cause(models.TextChoices):
     RENAMED = "renamed", "The trip or vendor was renamed"
     OPTION = "option", "A drop-down option was added"
     ASKED = "asked", "A person asked for it"
+    RULE = "rule", "A field's rule was changed"
 
 
 class Change(models.Model):

@@ -74,10 +74,15 @@ class Conflict(models.Model):
     our_value = EncryptedTextField(blank=True)
     their_value = EncryptedTextField(blank=True)
     ours_at = models.DateTimeField(null=True, blank=True)
+    ours_by = models.CharField(max_length=150, blank=True)  # who saved ours, where history knows
     theirs_at = models.DateTimeField(null=True, blank=True)
     policy = models.CharField(max_length=8)
     outcome = models.CharField(max_length=8, choices=Outcome.choices, default=Outcome.ASKED)
     opened_at = models.DateTimeField(db_default=Now())
+    # What a person chose, and is carried out once both sides are seen to hold what that person was shown.
+    choice = models.CharField(max_length=8, blank=True)
+    chosen_at = models.DateTimeField(null=True, blank=True)
+    stale_at = models.DateTimeField(null=True, blank=True)  # a choice was dropped: a side held something else by then
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     put_back_at = models.DateTimeField(null=True, blank=True)  # when a person put back what had lost
@@ -88,6 +93,8 @@ class Conflict(models.Model):
                 fields=["link", "field"], condition=Q(resolved_at__isnull=True), name="conflict_open_once"
             )
         ]
+        # Read: the list of what is open.
+        indexes = [models.Index(fields=["-opened_at"], condition=Q(resolved_at__isnull=True), name="conflict_open")]
 
     def __str__(self) -> str:
         return f"{self.link} · {self.field}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
+from simple_history.models import HistoricalRecords
 
 
 class Direction(models.TextChoices):
@@ -22,6 +23,8 @@ class FieldRule(models.Model):
     direction = models.CharField(max_length=8, choices=Direction.choices, blank=True)
     changed_at = models.DateTimeField(db_default=Now())
     changed_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+    history = HistoricalRecords()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "field"], name="rule_once_per_field")]
