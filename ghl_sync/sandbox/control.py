@@ -248,6 +248,24 @@ def _faults(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
     return {"kinds": dict(KINDS), "waiting": sandbox.faults.waiting()}
 
 
+def _webhooks(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    return sandbox.hooks.state()
+
+
+def _switch_webhooks(sandbox: Sandbox, body: Any) -> Any:
+    """Any of `hooks.Switches`, and `{"replay": N}` to deliver the last N once more."""
+    changes = dict(body)
+    again = changes.pop("replay", 0)
+    if not isinstance(again, int):
+        raise Mistake("replay must be a whole number")
+    try:
+        sandbox.hooks.switch(**changes)
+    except (TypeError, ValueError) as error:
+        raise Mistake(str(error)) from None
+    sandbox.hooks.replay(again)
+    return sandbox.hooks.state()
+
+
 def _settings(sandbox: Sandbox, body: Any) -> Any:
     """Switch how the account behaves: any attribute of `Settings`, and the switches of `Store`."""
     store = sandbox.store
@@ -271,11 +289,13 @@ _PAGES: Mapping[tuple[str, str], Callable[[Sandbox, Any], Any]] = {
     ("GET", "contacts"): _contacts,
     ("GET", "requests"): _requests,
     ("GET", "faults"): _faults,
+    ("GET", "webhooks"): _webhooks,
     ("POST", "edit"): _edit,
     ("POST", "create"): _create,
     ("POST", "delete"): _delete,
     ("POST", "restore"): _restore,
     ("POST", "reset"): _reset,
     ("POST", "faults"): _add_fault,
+    ("POST", "webhooks"): _switch_webhooks,
     ("POST", "settings"): _settings,
 }

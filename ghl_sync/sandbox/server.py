@@ -23,6 +23,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ghl_sync.sandbox import control, disk
 from ghl_sync.sandbox.faults import Fault, Faults
+from ghl_sync.sandbox.hooks import Hooks
 from ghl_sync.sandbox.limits import RateLimit
 from ghl_sync.sandbox.routes import SCOPES, Route, find
 from ghl_sync.sandbox.store import Entry, Opportunity, Store
@@ -62,6 +63,7 @@ class Sandbox:
 
     `port` 0 takes a free one. `state` names the file that keeps the records between runs. `lag` is how many seconds
     the search lags; `rate_max` calls are answered in any `interval_ms`, `daily` in a day. `scopes` are the token's.
+    `webhooks` is the address that hears of changes, `webhook_seed` (32 bytes) fixes the key that signs them.
     Raises OSError when the port is taken and `disk.Unusable` when the file is not a state.
     """
 
@@ -78,10 +80,13 @@ class Sandbox:
         lag: float = 0.0,
         provisioned: bool = True,
         scopes: Collection[str] = SCOPES,
+        webhooks: str = "",
+        webhook_seed: bytes | None = None,
     ) -> None:
         self.token = token
         self.scopes = set(scopes)
         self.store = Store(location_id=location_id, provisioned=provisioned, lag=lag)
+        self.hooks = Hooks(self.store, url=webhooks, seed=webhook_seed)
         self.faults = Faults()
         self.limit = RateLimit(rate_max, interval_ms, daily)
         self.latency = 0.0
@@ -103,6 +108,7 @@ class Sandbox:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> Sandbox:
+        self.hooks.start()
         if self._state is not None:
             self._saver = disk.Saver(self.store, self._state)
         self._thread = threading.Thread(
@@ -118,6 +124,7 @@ class Sandbox:
         self._http.drop_connections()
         if self._thread is not None:
             self._thread.join()
+        self.hooks.stop()
         if self._saver is not None:
             self._saver.stop()
 
@@ -128,9 +135,10 @@ class Sandbox:
         self.stop()
 
     def reset(self) -> None:
-        """An empty account with the default definitions and without faults or recorded calls."""
+        """An empty account with the default definitions and without faults, recorded calls or waiting webhooks."""
         self.store.reset()
         self.faults.clear()
+        self.hooks.reset()
         self.requests.clear()
 
     def edit(self, record_id: str, *, fields: Mapping[str, Any] | None = None, **native: Any) -> Entry:

@@ -159,6 +159,7 @@ class Store:
         self._changed = threading.Condition(self.lock)
         self._random = random.SystemRandom()
         self._listeners: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[Entry | None, Entry], None]] = []
         self.clearing: dict[str, str] = {}
         self.custom_moves_updated = True
         self.answers_with_custom = True
@@ -203,6 +204,10 @@ class Store:
     def listen(self, listener: Callable[[], None]) -> None:
         """`listener` is called, without the lock being promised, after each change."""
         self._listeners.append(listener)
+
+    def watch(self, watcher: Callable[[Entry | None, Entry], None]) -> None:
+        """`watcher` is called, under the lock, with each record before and after a change; not for those in bulk."""
+        self._watchers.append(watcher)
 
     def wait(self, version: int, timeout: float) -> int:
         """Block until the state is newer than `version` or `timeout` seconds passed; the version now."""
@@ -511,6 +516,7 @@ class Store:
             self._put(record)
 
     def _put(self, record: Entry) -> None:
+        replaced = self.get(record.id)
         if isinstance(record, Contact):
             before = self.contacts_by_id.get(record.id)
             self.contacts_by_id[record.id] = record
@@ -529,6 +535,8 @@ class Store:
         if not self._bulk:
             self.index.put(record, time.monotonic() + self.lag if self.lag > 0 else 0.0)
             self._announce()
+            for watcher in self._watchers:
+                watcher(replaced, record)
 
     def edit(self, record_id: str, *, fields: Mapping[str, Any] | None = None, **native: Any) -> Entry:
         """A change by a person inside the CRM: attributes by name, `stage` and `pipeline` by name, `fields` by key.

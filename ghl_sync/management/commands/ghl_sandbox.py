@@ -10,6 +10,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -50,6 +51,20 @@ class Command(BaseCommand):
         parser.add_argument(
             "--lag", type=_seconds, default=0.0, help="seconds that the search lags behind (%(default)s)"
         )
+        parser.add_argument(
+            "--webhooks",
+            type=_address,
+            default=None,
+            metavar="URL",
+            help="tell this address of each change, as an app is told; TripBuilder's own ends in /ghl/webhook/",
+        )
+        parser.add_argument(
+            "--webhook-seed",
+            type=_seed,
+            default=None,
+            metavar="HEX",
+            help="32 bytes that make the key which signs webhooks the same at each start",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         state = options["state"] or settings.BASE_DIR / "sandbox-state.json"
@@ -65,6 +80,9 @@ class Command(BaseCommand):
                     f"Sandbox ready on {sandbox.url} (token {sandbox.token}, location {store.location_id}, "
                     f"records in {state}); Ctrl-C stops it."
                 )
+                if options["webhooks"]:
+                    self.stdout.write(f"Webhooks go to {options['webhooks']}.")
+                    self.stdout.write(f"GHL_WEBHOOK_PUBLIC_KEYS={sandbox.hooks.public_key}")
                 self.stdout.flush()
                 ends.wait()
         except Unusable as error:
@@ -80,6 +98,8 @@ class Command(BaseCommand):
                 lag=options["lag"],
                 rate_max=NO_LIMIT if options["no_limit"] else options["rate_max"],
                 daily=NO_LIMIT if options["no_limit"] else 200_000,
+                webhooks=options["webhooks"] or "",
+                webhook_seed=options["webhook_seed"],
             )
         except (OSError, OverflowError) as error:
             taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
@@ -98,6 +118,19 @@ def _seconds(text: str) -> float:
     if not re.fullmatch(r"\d+(\.\d+)?", text):
         raise ArgumentTypeError(f"{text} is not a number of seconds")
     return float(text)
+
+
+def _address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ArgumentTypeError(f"{text} is not an address such as http://127.0.0.1:8000/ghl/webhook/")
+    return text
+
+
+def _seed(text: str) -> bytes:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise ArgumentTypeError("a seed has 64 hexadecimal digits")
+    return bytes.fromhex(text)
 
 
 def _on_signals(ends: threading.Event) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import requests
 
+from ghl_sync.sandbox.hooks import public_key
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -103,7 +105,22 @@ def test_a_file_that_is_no_state_is_one_sentence(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("argument", [("--port", "http"), ("--seed", "huge"), ("--lag", "-1"), ("--rate-max", "0")])
+def test_webhooks_are_an_option(tmp_path: Path) -> None:
+    seed = "01" * 32
+    asked = ("--webhooks", "http://127.0.0.1:9/ghl/webhook/", "--webhook-seed", seed)
+    with running("--state", tmp_path / "state.json", *asked) as (process, _line, url):
+        assert process.stdout is not None
+        said = [process.stdout.readline(), process.stdout.readline()]
+        state = requests.get(f"{url}/_sandbox/webhooks", timeout=5).json()
+        assert (state["url"], state["public_key"]) == (asked[1], public_key(bytes.fromhex(seed)))
+        assert said == [f"Webhooks go to {asked[1]}.\n", f"GHL_WEBHOOK_PUBLIC_KEYS={state['public_key']}\n"]
+
+
+WRONG = [("--port", "http"), ("--seed", "huge"), ("--lag", "-1"), ("--rate-max", "0"), ("--webhooks", "8000"),
+         ("--webhook-seed", "abc")]  # fmt: skip
+
+
+@pytest.mark.parametrize("argument", WRONG)
 def test_an_option_that_makes_no_sense_is_refused(tmp_path: Path, argument: tuple[str, str]) -> None:
     code, problem = refused("--port", 0, "--state", tmp_path / "state.json", *argument)
     assert code == 2

@@ -49,7 +49,7 @@ def test_no_line_of_a_table_of_behaviours_is_misread() -> None:
 
 def test_each_fault_and_option_is_explained() -> None:
     parser = load_command_class("ghl_sync", "ghl_sandbox").create_parser("manage.py", "ghl_sandbox")
-    own = {"--port", "--state", "--seed", "--no-limit", "--rate-max", "--lag"}
+    own = {"--port", "--state", "--seed", "--no-limit", "--rate-max", "--lag", "--webhooks", "--webhook-seed"}
     options = {name for action in parser._actions for name in action.option_strings}
     assert own <= options
     missing = [name for name in own if f"| `{name}" not in PAGE]
