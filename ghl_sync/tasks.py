@@ -17,6 +17,7 @@ from ghl_sync.client.errors import GHLError, NeedsAttention
 from ghl_sync.conf import config
 from ghl_sync.engine import due, options
 from ghl_sync.engine import pull as pulling
+from ghl_sync.engine.clock import impatiently
 from ghl_sync.engine.results import Result
 from ghl_sync.engine.session import CannotRun, Session, unlogged_queries
 
@@ -24,6 +25,8 @@ logger = logging.getLogger("ghl_sync.tasks")
 
 # After a wake-up that failed nobody tries another one for so long: a dead broker must not slow down every save.
 SILENT_SECONDS = 30
+# A save waits no longer than this for the queue's table; Redis has its own time-outs (`tripbuilder.broker`).
+PATIENCE_MS = 200
 # A burst of saves within this time is one write.
 DEBOUNCE_SECONDS = 0.15
 SWEEP_SECONDS = 60
@@ -49,10 +52,12 @@ class _Wake:
         if not config().configured or time.monotonic() < _Wake.silent_until:
             return
         try:
-            if self.link_ids:
-                async_task("ghl_sync.tasks.reconcile", list(self.link_ids)[:MOST_IDS])
-            if self.sweeps or len(self.link_ids) > MOST_IDS:
-                async_task("ghl_sync.tasks.sweep")
+            # In a transaction the database's broker does not look whether to open a new connection.
+            with impatiently(PATIENCE_MS), transaction.atomic():
+                if self.link_ids:
+                    async_task("ghl_sync.tasks.reconcile", list(self.link_ids)[:MOST_IDS])
+                if self.sweeps or len(self.link_ids) > MOST_IDS:
+                    async_task("ghl_sync.tasks.sweep")
         except Exception as error:  # noqa: BLE001 - a broker may fail in any way; the save has succeeded all the same
             _Wake.silent_until = time.monotonic() + SILENT_SECONDS
             logger.warning("the queue could not be woken (%s); the sweep will find the change", type(error).__name__)

@@ -205,13 +205,7 @@ Q_CLUSTER: dict[str, object] = {
     "label": "Queue",
 }
 if REDIS_URL:
-    # A Redis that is down must not make a save wait: no retries, short time-outs.
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
-    Q_CLUSTER["redis"] = REDIS_URL
-    Q_CLUSTER["django_redis"] = None
-    REDIS_CLIENT_OPTIONS = {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": 0.3, "socket_timeout": 2}
+    Q_CLUSTER["broker_class"] = "tripbuilder.broker.ImpatientRedis"
 else:
     Q_CLUSTER["orm"] = "default"
 

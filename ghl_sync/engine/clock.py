@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from django.db import connection
+from django.db import Error, connection
 from django.utils import timezone
 
 
@@ -17,3 +19,20 @@ def database_now() -> dt.datetime:
         row = cursor.fetchone()
     moment: dt.datetime = row[0]
     return moment.astimezone(dt.UTC)
+
+
+@contextmanager
+def impatiently(milliseconds: int) -> Iterator[None]:
+    """Within the block a statement gives up after so long: django.db.Error, as when the server is gone."""
+    if connection.vendor == "sqlite":
+        usual = int(connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000)
+        begin, end = f"PRAGMA busy_timeout = {milliseconds}", f"PRAGMA busy_timeout = {usual}"
+    else:
+        begin, end = f"SET statement_timeout = {milliseconds}", "RESET statement_timeout"
+    with connection.cursor() as cursor:
+        cursor.execute(begin)
+    try:
+        yield
+    finally:
+        with suppress(Error), connection.cursor() as cursor:  # a connection that broke is replaced anyway
+            cursor.execute(end)

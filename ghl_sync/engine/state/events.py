@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from django.db import Error, IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import database_now, impatiently
 from ghl_sync.models import Location, WebhookEvent, WebhookRefusal
 
 # Whoever delivers a webhook waits for the answer: rather "again later" than a long wait for a lock.
@@ -49,7 +48,7 @@ def store_event(delivery: Delivery) -> bool:
     )
     if not delivery.record_id:
         about.outcome, about.handled_at = WebhookEvent.Outcome.IGNORED, database_now()
-    with impatiently():
+    with impatiently(PATIENCE_MS):
         try:
             with transaction.atomic():
                 about.save(force_insert=True)
@@ -59,23 +58,6 @@ def store_event(delivery: Delivery) -> bool:
             again = WebhookEvent.objects.filter(delivery_id=delivery.delivery_id)
             again.update(outcome=WebhookEvent.Outcome.WAITING, tries=0, received_at=Now(), handled_at=None)
     return True
-
-
-@contextmanager
-def impatiently() -> Iterator[None]:
-    """Within the block a statement gives up after `PATIENCE_MS`: django.db.Error, as when the server is gone."""
-    if connection.vendor == "sqlite":
-        usual = int(connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000)
-        begin, end = f"PRAGMA busy_timeout = {PATIENCE_MS}", f"PRAGMA busy_timeout = {usual}"
-    else:
-        begin, end = f"SET statement_timeout = {PATIENCE_MS}", "RESET statement_timeout"
-    with connection.cursor() as cursor:
-        cursor.execute(begin)
-    try:
-        yield
-    finally:
-        with suppress(Error), connection.cursor() as cursor:  # a connection that broke is replaced anyway
-            cursor.execute(end)
 
 
 def only_one_waiting() -> bool:
@@ -131,6 +113,6 @@ def purge_events(days: int) -> int:
 def count_refusals(reason: str, count: int) -> None:
     """So many more deliveries were turned away today."""
     today = database_now().date()
-    with impatiently(), transaction.atomic():
+    with impatiently(PATIENCE_MS), transaction.atomic():
         row, _created = WebhookRefusal.objects.get_or_create(day=today, reason=reason)
         WebhookRefusal.objects.filter(pk=row.pk).update(count=F("count") + count, last_at=Now())
