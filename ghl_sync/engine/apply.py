@@ -24,7 +24,7 @@ from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import Seen
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import Readings, read_record
-from ghl_sync.models import Cause, Conflict, Lane, Link, Write
+from ghl_sync.models import Arrival, Cause, Conflict, Lane, Link, Write
 from trips.models import Passenger, Trip, Vendor
 from trips.text import fold_name
 
@@ -69,11 +69,16 @@ def base_of(link: Link) -> Base:
 
 
 def settle(
-    session: Session, link: Link, *, record: Record | None = None, seen: Seen = state.NOTHING_SEEN
+    session: Session,
+    link: Link,
+    *,
+    record: Record | None = None,
+    seen: Seen = state.NOTHING_SEEN,
+    via: Arrival.Via = Arrival.Via.LOOK,
 ) -> Settled | None:
     """Decide about one record and carry out the local part, in one transaction; None when the object is gone.
 
-    `record` None means: GoHighLevel holds what base says.
+    `record` None means: GoHighLevel holds what base says. `via` is the way the record came, for its timeline.
     """
     with transaction.atomic():
         local = load(link.kind, link.object_id, lock=True)
@@ -83,9 +88,22 @@ def settle(
         readings = None if record is None else read_record(local.table, record, session.definitions)
         plan = plan_for(session, link, local, base, readings, record, seen)
         changed = _carry_out(link, local, base, plan, readings, record)
+        if changed and readings is not None:
+            state.record_arrival(link, via, _arrived(link, local, plan, readings))
         fan_out(session, link, local, base)
         remember(local, base, plan)
         return Settled(local, base, plan, changed)
+
+
+def _arrived(link: Link, local: Local, plan: Plan, readings: Readings) -> dict[str, Any]:
+    """What the record brought, by field, as it may be stored: values taken over, and references that moved."""
+    base, now = base_of(link), local.values()
+    names = {*plan.apply, *plan.documents}
+    for row in local.table.fields:
+        reading = readings.get(row.name) if row.reference else None
+        if reading is not None and not reading.unreadable and not base.remote_is(row.name, reading.value):
+            names |= {row.name} if row.converter.same(now.get(row.name), reading.value) else set()
+    return {name: base.seal(name, readings[name].value) for name in sorted(names)}
 
 
 def plan_for(

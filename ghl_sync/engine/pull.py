@@ -32,7 +32,7 @@ from ghl_sync.engine.results import KindCounts, PullReport
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import read_record
-from ghl_sync.models import Cause, Kind, Lane, Link, Run, SeenPage
+from ghl_sync.models import Arrival, Cause, Kind, Lane, Link, Run, SeenPage
 from trips.models import Contact, Passenger, Trip
 
 logger = logging.getLogger("ghl_sync.pull")
@@ -48,6 +48,7 @@ SILENT_SECONDS = 60
 LAG_SECONDS = 60
 MOST_DIRECT_LOOKS = 100
 VOLATILE = {"sort", "searchAfter", "traceId"}
+CANCELLED = "Cancelled. What came in by then stays; the next pull begins anew, so nothing is left out."
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the kind, the rows done so far and how many there are, where that is known."""
@@ -78,20 +79,23 @@ def pull(
     dry_run: bool = False,
     seconds: float | None = None,
     progress: Progress | None = None,
+    by: int | None = None,
 ) -> PullReport:
     """Pull everything (`full`, or no watermark yet), or what changed since `since` or the watermark.
 
     `only` narrows to contacts, trips, passengers or definitions. `seconds` ends a slice early: the report is then not
-    `complete`, and the next call goes on. Raises CannotRun when another pull is at work, GHLError when GoHighLevel
+    `complete`, and the next call goes on. `by` is the id of who asked for it. A person may cancel it: it then ends
+    with an error after the page at hand. Raises CannotRun when another pull is at work, GHLError when GoHighLevel
     could not be read at all; what came before stays.
     """
     run = _Pull(session, full=full, since=since, only=only, dry_run=dry_run, seconds=seconds, progress=progress)
-    with _rare_collections():
+    run.by = by
+    with rare_collections():
         return run.run()
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
     """A page is some hundred thousand small objects without cycles; looking through them often costs a sixth."""
     before = gc.get_threshold()
     gc.set_threshold(50_000, 20, 100)
@@ -127,6 +131,7 @@ class _Pull:
         self.progress = progress or (lambda kind, done, total: None)
         self.report = PullReport(mode=str(self.mode.value), dry_run=dry_run)
         self.run_row: Run | None = None
+        self.by: int | None = None
         self.first_fill = False
         self.started = self.asked_at = database_now()
         self._clock = time.monotonic()
@@ -145,9 +150,8 @@ class _Pull:
             self._check_pipelines(kinds)
             self.importer = Importer(self.session, dry=self.dry)
             for kind in kinds:
-                if not self._walk(kind):
-                    self.report.complete = False
-                    return self._count_up()
+                if self._cancelled() or not self._walk(kind):
+                    return self._ended_early()
         except (KeyboardInterrupt, SystemExit):
             self._give_up_turn()
             raise
@@ -155,6 +159,17 @@ class _Pull:
             self._fail(error.words if isinstance(error, GHLError) else str(error))
             raise
         return self._finish()
+
+    def _ended_early(self) -> PullReport:
+        """The time of this slice was up, and the next one goes on; or a person cancelled, and that is the end."""
+        if self._cancelled():
+            self.report.error = CANCELLED
+            return self._finish()
+        self.report.complete = False
+        return self._count_up()
+
+    def _cancelled(self) -> bool:
+        return self.run_row is not None and state.cancel_asked(self.run_row)
 
     # The run's row
 
@@ -168,7 +183,7 @@ class _Pull:
             state.finish_run(row, ok=False, report=row.report, error="Broken off; another pull was asked for.")
             row = None
         if row is None:
-            row = state.start_run(self.mode, only=self.only, since=self.since)
+            row = state.start_run(self.mode, only=self.only, since=self.since, started_by=self.by)
             row.cursor = {"first": _nothing_here()}
         else:
             self.since = row.since
@@ -212,7 +227,7 @@ class _Pull:
             if self.mode is Run.Mode.FULL:
                 marks["full_scan_at"] = database_now()
             state.remember_location(self.session.location, **marks)
-        state.finish_run(self.run_row, ok=ok, report=self.report.as_json())
+        state.finish_run(self.run_row, ok=ok, report=self.report.as_json(), error=self.report.error)
         return self.report
 
     # Definitions, kinds, pages
@@ -237,7 +252,7 @@ class _Pull:
                 )
 
     def _walk(self, kind: Kind) -> bool:
-        """Every page of one kind; False when the time of this slice was up."""
+        """Every page of one kind; False when it has to end before that."""
         scan = _Scan(kind, self.session.location.page_size)
         cursor = self._resume(scan)
         while True:
@@ -253,7 +268,7 @@ class _Pull:
             last = page.size < scan.page_size or cursor is None
             if not last:
                 self._checkpoint(scan, page, cursor)
-                if self.ends is not None and time.monotonic() > self.ends:
+                if self._cancelled() or (self.ends is not None and time.monotonic() > self.ends):
                     return False
                 continue
             if self.since is None:
@@ -436,7 +451,7 @@ class _Pull:
         """
         now = database_now()
         with transaction.atomic():
-            settled = apply.settle(self.session, link, record=record)
+            settled = apply.settle(self.session, link, record=record, via=Arrival.Via.PULL)
             if settled is None:
                 return None
             recorded = state.pulled(

@@ -1,4 +1,4 @@
-"""Runs of the pull: what was asked, how far it came, what it found."""
+"""Runs of the pull and of the audit: what was asked and by whom, how far it came, what it found."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class Run(models.Model):
     cursor = models.JSONField(default=dict, blank=True)  # where to go on after a break
     report = models.JSONField(default=dict, blank=True)
     error = models.TextField(blank=True)
+    started_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     cancel_asked_at = models.DateTimeField(null=True, blank=True)  # a person wants it to end after the page at hand
+    cancel_asked_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
     class Meta:
         verbose_name = "pull"
@@ -37,7 +39,8 @@ class Run(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_mode_display()} pull {self.pk}"
+        what = "" if self.mode == self.Mode.AUDIT else " pull"
+        return f"{self.get_mode_display()}{what} {self.pk}"
 
 
 class SeenPage(models.Model):

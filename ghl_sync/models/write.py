@@ -31,6 +31,7 @@ class Write(models.Model):
     pipeline_id = models.CharField(max_length=64, blank=True)
     values = models.JSONField(default=dict)  # canonical values by field; sensitive ones as keyed hashes
     fence = models.BigIntegerField(default=0)
+    saved_at = models.DateTimeField(null=True, blank=True)  # the oldest change that it carries was made here then
     sent_at = models.DateTimeField(db_default=Now())
     outcome = models.CharField(max_length=12, choices=Outcome.choices, default=Outcome.OPEN)
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -43,6 +44,7 @@ class Write(models.Model):
         indexes = [
             models.Index(fields=["link"], condition=Q(outcome="open"), name="write_open"),  # read: doubts of a link
             models.Index(fields=["link", "-sent_at"], name="write_by_link"),  # read: the record's last events
+            models.Index(fields=["sent_at"], name="write_by_time"),  # read: the desk's charts of the last day
         ]
 
     def __str__(self) -> str:

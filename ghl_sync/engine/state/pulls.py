@@ -106,8 +106,22 @@ def unfinished_run(mode: str) -> Run | None:
     return Run.objects.filter(mode=mode, finished_at__isnull=True).first()
 
 
-def start_run(mode: str, *, only: Sequence[str], since: dt.datetime | None) -> Run:
-    return Run.objects.create(mode=mode, only=list(only), since=since)
+def start_run(
+    mode: str, *, only: Sequence[str] = (), since: dt.datetime | None = None, started_by: int | None = None
+) -> Run:
+    """A run's row; `started_by` is the id of the person who asked for it, None for the clock."""
+    return Run.objects.create(mode=mode, only=list(only), since=since, started_by_id=started_by)
+
+
+def ask_to_cancel(run: Run, user_id: int | None) -> bool:
+    """A person wants this run to end after the page at hand; False when it has ended already."""
+    going = Run.objects.filter(pk=run.pk, finished_at__isnull=True, cancel_asked_at__isnull=True)
+    return bool(going.update(cancel_asked_at=Now(), cancel_asked_by_id=user_id))
+
+
+def cancel_asked(run: Run) -> bool:
+    """Whether a person has asked for the end of this run."""
+    return Run.objects.filter(pk=run.pk, cancel_asked_at__isnull=False).exists()
 
 
 def advance_run(run: Run, *, cursor: Mapping[str, Any], report: Mapping[str, Any]) -> None:

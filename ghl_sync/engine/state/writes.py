@@ -6,13 +6,13 @@ import datetime as dt
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.db.models.functions import Now
 
 from ghl_sync.conf import Config
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.state.claims import LostLease
-from ghl_sync.models import Link, RemoteField, Write
+from ghl_sync.models import Cause, Change, Link, RemoteField, Write
 
 
 def open_write(link: Link | None, action: str, **fields: Any) -> Write:
@@ -22,7 +22,8 @@ def open_write(link: Link | None, action: str, **fields: Any) -> Write:
             held = Link.objects.filter(pk=link.pk, fence=link.fence, leased_until__gt=Now())
             if not held.select_for_update().values_list("pk", flat=True).first():
                 raise LostLease(str(link.pk))
-            fields |= {"key": link.key, "fence": link.fence}
+            saved = Change.objects.filter(kind=link.kind, object_id=link.object_id, cause=Cause.SAVED)
+            fields |= {"key": link.key, "fence": link.fence, "saved_at": saved.aggregate(first=Min("at"))["first"]}
         return Write.objects.create(link=link, action=action, **fields)
 
 
