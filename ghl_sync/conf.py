@@ -23,6 +23,7 @@ class Config:
     pipelines: dict[str, str]
     fallback_email: str
     timeout: float
+    in_flight: int
     mirror_sensitive: str
     settle: float
     lookup_gap: float
@@ -67,6 +68,7 @@ def config() -> Config:
         pipelines={"trip": settings.GHL_TRIP_PIPELINE, "passenger": settings.GHL_PASSENGER_PIPELINE},
         fallback_email=settings.GHL_FALLBACK_CONTACT_EMAIL,
         timeout=settings.GHL_TIMEOUT_SECONDS,
+        in_flight=settings.GHL_CALLS_IN_FLIGHT,
         mirror_sensitive=settings.GHL_MIRROR_SENSITIVE,
         settle=settings.GHL_SETTLE_SECONDS * scale,
         lookup_gap=60 * scale,

@@ -19,6 +19,7 @@ from django.urls import reverse_lazy
 from tripbuilder.env import (
     choice,
     code,
+    count,
     database,
     env,
     fernet_keys,
@@ -174,6 +175,7 @@ GHL_PASSENGER_PIPELINE = read("GHL_PASSENGER_PIPELINE", env.str, default="Passen
 GHL_FALLBACK_CONTACT_EMAIL = read("GHL_FALLBACK_CONTACT_EMAIL", env.str, default="")
 GHL_SETTLE_SECONDS = seconds("GHL_SETTLE_SECONDS", 180)
 GHL_TIMEOUT_SECONDS = seconds("GHL_TIMEOUT_SECONDS", 20, least=0.1)
+GHL_CALLS_IN_FLIGHT = count("GHL_CALLS_IN_FLIGHT", 4, most=32)
 GHL_WAIT_SCALE = seconds("GHL_WAIT_SCALE", 1.0)
 GHL_MIRROR_SENSITIVE = choice("GHL_MIRROR_SENSITIVE", "ask", ("ask", "both", "pull", "push", "off"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,12 +28,21 @@ class CannotRun(Exception):
 class Session:
     """One client and what it needs to know. Not shared between threads."""
 
-    def __init__(self, *, lane: str = "bulk", read_only: bool = False, longest_wait: float = 30.0) -> None:
+    def __init__(
+        self,
+        *,
+        lane: str = "bulk",
+        read_only: bool = False,
+        longest_wait: float = 30.0,
+        stop: threading.Event | None = None,
+    ) -> None:
         self.config: Config = config()
         if not self.config.configured:
             raise CannotRun(NOT_CONFIGURED)
         self.location: Location = state.location_row(self.config.location_id)
-        self.limiter = DatabaseLimiter(self.location.pk, longest_wait=longest_wait)
+        self.limiter = DatabaseLimiter(
+            self.location.pk, longest_wait=longest_wait, stop=stop, scale=self.config.scale
+        )
         self.client = GHLClient(
             token=self.config.token,
             location_id=self.config.location_id,
@@ -41,7 +51,7 @@ class Session:
             limiter=self.limiter,
             read_only=read_only,
         )
-        self.client.lane = lane
+        self.client.lane = self.lane = lane
         self._definitions: Definitions | None = None
         self.woken: set[int] = set()  # links that waited for something that this session made
 

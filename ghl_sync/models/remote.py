@@ -26,9 +26,11 @@ class Location(models.Model):
     rate_interval_ms = models.PositiveIntegerField(default=10_000)
     daily_limit = models.PositiveIntegerField(null=True, blank=True)
     daily_remaining = models.IntegerField(null=True, blank=True)
+    daily_reset_at = models.DateTimeField(null=True, blank=True)  # until then `daily_remaining` holds
     held_until = models.DateTimeField(null=True, blank=True)  # after a 429 nobody sends before this
     calls_today = models.PositiveIntegerField(default=0)
     calls_day = models.DateField(null=True, blank=True)
+    bulk_until = models.DateTimeField(null=True, blank=True)  # a worker sends all that is due; renewed while it does
 
     # Health and passports are only read until an administrator says yes, once.
     sensitive_confirmed_at = models.DateTimeField(null=True, blank=True)

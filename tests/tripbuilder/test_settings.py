@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 READER = re.compile(
-    r"""(?:read|flag|code|time_zone|phone_region|database|seconds|choice|http_url|fernet_keys|public_keys|shared_secret)\(\s*"([A-Z_]+)\""""
+    r"""(?:read|flag|code|time_zone|phone_region|database|seconds|count|choice|http_url|fernet_keys|public_keys|shared_secret)\(\s*"([A-Z_]+)\""""
 )
 KEY = "A" * 43 + "="
 
@@ -53,6 +53,9 @@ def test_the_readme_s_table_names_each_variable_once():
         ("GHL_SETTLE_SECONDS", "3 min"),
         ("GHL_SETTLE_SECONDS", "nan"),
         ("GHL_TIMEOUT_SECONDS", "0"),
+        ("GHL_CALLS_IN_FLIGHT", "0"),
+        ("GHL_CALLS_IN_FLIGHT", "4.5"),
+        ("GHL_CALLS_IN_FLIGHT", "33"),
         ("TIME_ZONE", "Mars/X"),
         ("PHONE_REGION", "XX"),
         ("TRIP_CURRENCY", "dollars"),
