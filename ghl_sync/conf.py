@@ -27,6 +27,7 @@ class Config:
     mirror_sensitive: str
     settle: float
     lookup_gap: float
+    delete_hold: float
     count_delay: float
     backoff_first: float
     backoff_most: float
@@ -72,6 +73,7 @@ def config() -> Config:
         mirror_sensitive=settings.GHL_MIRROR_SENSITIVE,
         settle=settings.GHL_SETTLE_SECONDS * scale,
         lookup_gap=60 * scale,
+        delete_hold=settings.GHL_DELETE_HOLD_SECONDS * scale,
         count_delay=30 * scale,
         backoff_first=30 * scale,
         backoff_most=6 * 3600 * scale,

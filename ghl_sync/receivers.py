@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Model
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_delete
 
 from ghl_sync import tasks
 from ghl_sync.engine import outbox
 from ghl_sync.models import kind_of
-from trips.models import EmergencyContact, HealthRecord, Passport, Vendor
+from trips.models import Contact, EmergencyContact, HealthRecord, Passport, Vendor
 
 PARTS: tuple[type[Model], ...] = (Passport, HealthRecord, EmergencyContact)
 
@@ -29,6 +29,11 @@ def part_changed(instance: Any, raw: bool = False, **kwargs: Any) -> None:
     """A passenger's passport, health record or emergency contact was saved or deleted."""
     if not raw:
         tasks.wake_after_commit(outbox.mark_part(instance.passenger_id))
+
+
+def about_to_be_deleted(instance: Model, **kwargs: Any) -> None:
+    """The last moment at which all rows that go with a trip or passenger are still there."""
+    outbox.keep_rows(instance)
 
 
 def deleted(instance: Model, **kwargs: Any) -> None:
@@ -50,6 +55,8 @@ def connect() -> None:
         name = model.__name__.lower()
         post_save.connect(saved, sender=model, dispatch_uid=f"ghl_sync_{name}_saved")
         post_delete.connect(deleted, sender=model, dispatch_uid=f"ghl_sync_{name}_deleted")
+        if model is not Contact:
+            pre_delete.connect(about_to_be_deleted, sender=model, dispatch_uid=f"ghl_sync_{name}_about_to_be_deleted")
     for model in PARTS:
         name = model.__name__.lower()
         post_save.connect(part_changed, sender=model, dispatch_uid=f"ghl_sync_{name}_saved")

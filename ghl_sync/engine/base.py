@@ -95,6 +95,14 @@ class Base:
             self.local[name] = self.remote[name] = sealed
         self.known = True
 
+    def accept(self, name: str, sealed: Canonical) -> None:
+        """Take a value stored by `seal` as what GoHighLevel holds; None for nothing."""
+        if sealed is None:
+            self.remote.pop(name, None)
+        else:
+            self.remote[name] = sealed
+        self.known = True
+
     def remote_is(self, name: str, value: Canonical) -> bool:
         """Whether `value` is what GoHighLevel held at the last agreement."""
         stored = self.remote.get(name)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from django.db import models
 
-from ghl_sync.engine import state
+from ghl_sync.conf import config
+from ghl_sync.engine import kept, state
 from ghl_sync.models import Kind, Lane, Link, kind_of
 from ghl_sync.suppression import is_muted
 from trips.models import Contact, Passenger, Trip
@@ -32,13 +33,26 @@ def mark_part(passenger_id: int) -> int | None:
     return Link.objects.filter(kind=Kind.PASSENGER, object_id=passenger_id).values_list("pk", flat=True).first()
 
 
-def mark_deleted(kind: str, object_id: int) -> int | None:
-    """Record that a mirrored object is gone here; its link stays as the tombstone."""
-    link_id = Link.objects.filter(kind=kind, object_id=object_id).values_list("pk", flat=True).first()
+def keep_rows(obj: models.Model) -> None:
+    """A trip or passenger is about to be deleted: what it and its parts hold is kept until its delete has been sent."""
+    link_id = Link.objects.filter(kind=kind_of(obj), object_id=obj.pk).values_list("pk", flat=True).first()
     if link_id is not None:
-        state.record_change(kind, object_id)
-        state.forget_gone(link_id)
-    return link_id
+        state.keep_rows(link_id, kept.gather(obj))
+
+
+def mark_deleted(kind: str, object_id: int) -> int | None:
+    """Record that a mirrored object is gone here; its link stays as the tombstone. The id of one to be handled now.
+
+    Deletes of trips and passengers are held for a while, so that they can be undone; contacts stay over there anyway.
+    """
+    link_id = Link.objects.filter(kind=kind, object_id=object_id).values_list("pk", flat=True).first()
+    if link_id is None:
+        return None
+    hold = 0.0 if kind == Kind.CONTACT else config().delete_hold
+    state.record_change(kind, object_id)
+    state.forget_gone(link_id)
+    state.hold_delete(link_id, hold)
+    return None if hold else link_id
 
 
 def mark_vendor(vendor_id: int) -> None:

@@ -16,6 +16,7 @@ from ghl_sync.client.errors import (
 )
 from ghl_sync.client.types import Record
 from ghl_sync.engine import apply, state
+from ghl_sync.engine.absence import others_answer
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.creating import Adopted, Vanished, create, owner, wake_waiting
@@ -157,24 +158,11 @@ def _get(session: Session, link: Link) -> Record:
     try:
         return session.read(link.kind, link.remote_id)
     except NotFound as error:
-        if _others_answer(session, link):
+        if others_answer(session, link):
             state.gone(link, error.words)
             state.release(link)
             raise Ended(Result.WAITING) from None
         raise TryLater("GoHighLevel does not find the record, and no other record either.") from None
-
-
-def _others_answer(session: Session, link: Link) -> bool:
-    """ "Not found" counts only while another record of the kind is found."""
-    others = Link.objects.filter(kind=link.kind, gone_at__isnull=True, deleted_at__isnull=True).exclude(pk=link.pk)
-    other = others.exclude(remote_id="").order_by("-remote_seen_at").values_list("remote_id", flat=True).first()
-    if other is None:
-        return True  # the account holds no other record of ours: the known shape of the answer must do
-    try:
-        session.read(link.kind, other)
-    except NotFound:
-        return False
-    return True
 
 
 def _close_doubts(session: Session, link: Link, base: Base, record: Record, doubts: Collection[Write]) -> None:

@@ -69,14 +69,22 @@ class LinkQuerySet(models.QuerySet["Link"]):
         )
 
     def due(self) -> Self:
-        """Everything not at rest, settle waits and back-off included."""
-        return self.with_due().filter(is_due=True)
+        """Everything not at rest, settle waits and back-off included.
+
+        The whole question is asked only of what small indexes name: asked of every link, it would read them all.
+        """
+        return self.filter(pk__in=_candidates()).with_due().filter(is_due=True)
 
     def due_now(self) -> Self:
         """What a worker may take this moment."""
+        return self.due().ready()
+
+    def ready(self) -> Self:
+        """Of what is due, that which does not wait for its time, for another worker or for a person's second thought."""
         changes = Change.objects.filter(kind=OuterRef("kind"), object_id=OuterRef("object_id"))
         doubts = Write.objects.filter(link=OuterRef("pk"), outcome=Write.Outcome.OPEN)
-        return self.due().filter(
+        return self.filter(
+            Q(held_until__isnull=True) | Q(held_until__lte=Now()),
             Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=Now()),
             Q(leased_until__isnull=True) | Q(leased_until__lte=Now()),
             Q(remote_dirty_at__isnull=False)
@@ -101,6 +109,22 @@ class LinkQuerySet(models.QuerySet["Link"]):
                 output_field=models.CharField(),
             )
         )
+
+
+def _candidates() -> Any:
+    """Ids of the links that have a Change, a doubt, a dirty mark or a tombstone."""
+    links = Link.objects.order_by()
+    doubts = Write.objects.filter(outcome=Write.Outcome.OPEN, link__isnull=False)
+    changed = (
+        links.filter(kind=kind, object_id__in=Change.objects.filter(kind=kind).values("object_id"))
+        for kind in (Kind.TRIP, Kind.PASSENGER, Kind.CONTACT)
+    )
+    marked = (
+        links.filter(remote_dirty_at__isnull=False),
+        links.filter(deleted_at__isnull=False, remote_gone_at__isnull=True),
+        *changed,
+    )
+    return doubts.values("link_id").union(*(rows.values("pk") for rows in marked))
 
 
 class Link(models.Model):

@@ -33,6 +33,7 @@ def connected(sandbox: Sandbox, settings: Any) -> Sandbox:
     settings.GHL_MIRROR_SENSITIVE = "both"
     settings.GHL_WAIT_SCALE = 0.01
     settings.GHL_TIMEOUT_SECONDS = 5
+    settings.GHL_DELETE_HOLD_SECONDS = 0
     return sandbox
 
 

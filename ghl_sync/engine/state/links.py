@@ -9,11 +9,10 @@ from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from ghl_sync.engine.base import Base
-from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.state.changes import Seen, record_change
-from ghl_sync.engine.state.claims import finish, keep
+from ghl_sync.engine.state.claims import finish
 from ghl_sync.engine.state.questions import close_issues
-from ghl_sync.models import Cause, Change, Link, kind_of
+from ghl_sync.models import Cause, Change, DeletedRecord, Link, kind_of
 
 LABEL_LENGTH = 255
 
@@ -73,19 +72,15 @@ def look_at_all(kind: str) -> int:
     return links.update(remote_dirty_at=Now())
 
 
-def bury(link: Link) -> None:
-    """The object is gone here: the link becomes a tombstone."""
-    keep(link, deleted_at=database_now())
-
-
 def tombstone_done(link: Link, seen: Seen) -> None:
     """Nothing of the object is left over there either."""
     with transaction.atomic():
         finish(
             link, remote_gone_at=Now(), next_attempt_at=None, waits_for="", last_error="", failures=0, parked_at=None,
-            remote_dirty_at=None,
+            remote_dirty_at=None, held_until=None,
         )  # fmt: skip
         Change.objects.filter(kind=link.kind, object_id=link.object_id).delete()
+        DeletedRecord.objects.filter(link=link).delete()
         close_issues(link)
 
 
