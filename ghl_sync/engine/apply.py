@@ -17,9 +17,18 @@ from ghl_sync.engine import state
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.linking import DISAGREE, find_trip, find_trip_by_key
-from ghl_sync.engine.local import Local, as_text, load, store_documents, stub_contact, vendor_named
+from ghl_sync.engine.local import (
+    Local,
+    as_text,
+    from_text,
+    last_edit,
+    load,
+    store_documents,
+    stub_contact,
+    vendor_named,
+)
 from ghl_sync.engine.merge import Action
-from ghl_sync.engine.plan import UNKNOWN, Plan, Situation, decide
+from ghl_sync.engine.plan import UNKNOWN, Chosen, Plan, Situation, decide
 from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import Seen
 from ghl_sync.mapping.table import MAPS
@@ -58,12 +67,6 @@ class Settled:
     changed: bool
 
 
-def directions(session: Session) -> dict[str, str]:
-    """Which way each sensitive group goes."""
-    sensitive = session.sensitive_direction()
-    return {"passport": sensitive, "health": sensitive, "document": "pull"}
-
-
 def base_of(link: Link) -> Base:
     return Base.load(link.uid, MAPS[link.kind].sensitive, link.base)
 
@@ -92,6 +95,9 @@ def settle(
             state.record_arrival(link, via, _arrived(link, local, plan, readings))
         fan_out(session, link, local, base)
         remember(local, base, plan)
+        if plan.overruled:
+            # Decided with this transaction: a push that fails, or a worker that ends here, raises no second question.
+            state.keep(link, base=base.dump())
         return Settled(local, base, plan, changed)
 
 
@@ -118,13 +124,16 @@ def plan_for(
     """What to do about one record; decides only, so a dry run shows it."""
     situation = Situation(
         causes=seen.causes,
-        directions=directions(session),
+        directions=session.rules.ways[link.kind],
+        policies=session.rules.policies[link.kind],
+        chosen=_chosen(link) if readings is not None else {},
         parked=link.parked_fields,
         late=state.late_values(link, session.config) if readings is not None else {},
         local_newer=_local_newer(link, seen, record),
         local_target=local.target,
         base_target=base.extra.get("target"),
         resolve=lambda read, changed: _resolve(local, read, changed),
+        label=lambda target: _label(local, target),
     )
     return decide(local.table, base, local.values(), readings, situation)
 
@@ -176,6 +185,28 @@ def _resolve(local: Local, read: Readings, changed: Collection[str]) -> Any:
     return UNKNOWN
 
 
+def _chosen(link: Link) -> dict[str, Chosen]:
+    """What persons decided about this record's fields and is still to be carried out."""
+    rows = MAPS[link.kind].by_name
+    return {
+        conflict.field: Chosen(
+            Action.OURS_WON if conflict.choice == Conflict.Outcome.OURS else Action.THEIRS_WON,
+            from_text(rows[conflict.field], conflict.our_value),
+            from_text(rows[conflict.field], conflict.their_value),
+        )
+        for conflict in Conflict.objects.filter(link=link, resolved_at__isnull=True).exclude(choice="")
+        if conflict.field in rows
+    }
+
+
+def _label(local: Local, target: Any) -> str | None:
+    """What staff call the row that a reference means over there."""
+    if target is None or isinstance(target, NewVendor):
+        return target.name if target else None
+    model = Vendor if local.kind == "trip" else Trip
+    return model._base_manager.filter(pk=target).values_list("name", flat=True).first()
+
+
 def _carry_out(
     link: Link, local: Local, base: Base, plan: Plan, readings: Readings | None, record: Record | None
 ) -> bool:
@@ -192,7 +223,7 @@ def _carry_out(
         local.save(columns)
     for name, (ours, theirs) in plan.pairs.items():
         base.agree(name, ours, theirs)
-    for name, theirs in plan.theirs.items():
+    for name, theirs in (plan.theirs | plan.overruled).items():
         base.agree_remote(name, theirs)
     if readings is not None:
         _close_answered(link, local, readings)
@@ -224,6 +255,7 @@ def _raise_questions(link: Link, local: Local, base: Base, plan: Plan, record: R
         state.open_issue(link, note.code, note.message, field=note.field, raw=note.raw)
     for conflict in plan.conflicts:
         pair = base.local.get(conflict.field) if conflict.field not in base.sensitive else None
+        saved_at, saved_by = last_edit(local, conflict.field)
         state.open_conflict(
             link,
             field=conflict.field,
@@ -231,9 +263,11 @@ def _raise_questions(link: Link, local: Local, base: Base, plan: Plan, record: R
             base_value=as_text(pair),
             our_value=as_text(conflict.ours),
             their_value=as_text(conflict.theirs),
-            ours_at=local.obj.updated_at,
+            ours_at=saved_at,
+            ours_by=saved_by,
             theirs_at=record.updated_at if record else None,
-            policy=conflict.policy[:8],
+            policy=conflict.policy,
+            chosen=conflict.chosen,
         )
     asked = {conflict.field for conflict in plan.conflicts}
     settled = plan.settled - asked

@@ -24,7 +24,7 @@ from ghl_sync.engine.results import Result
 from ghl_sync.engine.sending import Ended, called, note_unsendable, verify
 from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import Seen
-from ghl_sync.mapping.fields import Values, Way
+from ghl_sync.mapping.fields import Values
 from ghl_sync.mapping.table import CONTACT_KEY_FIELD, KEY_FIELD, MAPS
 from ghl_sync.mapping.translate import build_body
 from ghl_sync.models import Kind, Link, Write
@@ -120,13 +120,11 @@ def _owner_id(session: Session, link: Link, local: Local) -> str:
 
 def _creatable(session: Session, local: Local) -> Values:
     """Every value a create may carry: nothing empty, nothing that only comes in, nothing that must stay home."""
-    ways, values = apply.directions(session), local.values()
+    values = local.values()
     return {
         row.name: value
         for row in local.table.fields
-        if row.way is not Way.DOWN
-        and (not row.group or ways[row.group] in {"both", "push"})
-        and (value := values.get(row.name)) is not None
+        if session.rules.goes_out(local.kind, row) and (value := values.get(row.name)) is not None
     }
 
 

@@ -16,12 +16,13 @@ from django.db import models, transaction
 
 from ghl_sync.client.types import Record
 from ghl_sync.engine import state
-from ghl_sync.engine.apply import directions, extra_of
+from ghl_sync.engine.apply import extra_of
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.linking import DISAGREE, TripIndex, resolve
 from ghl_sync.engine.local import MODELS, PARTS, Local, document_from, stub_contact, vendor_named
 from ghl_sync.engine.plan import IssueNote, unreadable
+from ghl_sync.engine.rules import Rules
 from ghl_sync.engine.session import Session
 from ghl_sync.mapping.fields import Values, Way
 from ghl_sync.mapping.table import MAPS
@@ -59,7 +60,6 @@ class Importer:
         self.trips = TripIndex.load()
         self._trip_rows: dict[int, Trip] = {}
         self._vendors: dict[str, Vendor | None] = {}
-        self._directions = directions(session)
         self._unsaved = 0
 
     # Building
@@ -97,7 +97,7 @@ class Importer:
             reading = newcomer.readings.get(row.name)
             if reading is None or reading is EMPTY or row.reference or row.way is Way.UP or row.name == "title":
                 continue
-            if row.group and self._directions[row.group] not in {"both", "pull"}:
+            if not self.session.rules.comes_in(newcomer.local.kind, row):
                 continue
             if reading.unreadable:
                 newcomer.issues.append(unreadable(row, reading))
@@ -181,7 +181,7 @@ class Importer:
             MODELS[kind]._base_manager.bulk_create([n.local.obj for n in newcomers], batch_size=500)
             for name, model in PARTS.items():
                 _insert_parts(model, [part for n in newcomers if (part := n.local.parts.get(name)) is not None])
-            Document.objects.bulk_create([paper for n in newcomers for paper in _papers(n)], batch_size=500)
+            Document.objects.bulk_create([paper for n in newcomers for paper in self._papers(n)], batch_size=500)
             now = database_now()
             links = [self._link(newcomer, now) for newcomer in newcomers]
             state.create_links(links)
@@ -191,6 +191,14 @@ class Importer:
                 for note in newcomer.issues
             ]
             state.create_issues(issues)
+
+    def _papers(self, newcomer: Newcomer) -> list[Document]:
+        local, found = newcomer.local, []
+        for name, reading in newcomer.readings.items():
+            row = local.table.by_name[name]
+            if row.part == "documents" and not reading.unreadable and self.session.rules.comes_in(local.kind, row):
+                found += [document_from(local.obj, local.kind, row.attribute, item) for item in reading.value or ()]
+        return found
 
     def _link(self, newcomer: Newcomer, now: dt.datetime) -> Link:
         record, local = newcomer.record, newcomer.local
@@ -202,7 +210,7 @@ class Importer:
             location_id=self.session.config.location_id,
             remote_id=record.id,
             pipeline_id=str(record.raw.get("pipelineId") or ""),
-            base=first_base(local, newcomer.readings).dump(),
+            base=first_base(local, newcomer.readings, self.session.rules).dump(),
             remote_digest=newcomer.digest,
             remote_updated_at=record.updated_at,
             remote_seen_at=now,
@@ -210,8 +218,11 @@ class Importer:
         )
 
 
-def first_base(local: Local, readings: Readings) -> Base:
-    """The agreement a row made from theirs begins with: what each side holds now."""
+def first_base(local: Local, readings: Readings, rules: Rules) -> Base:
+    """The agreement a row made from theirs begins with: what each side holds now.
+
+    Of a field that did not come in nothing is agreed, so that it does as soon as a rule lets it.
+    """
     base = Base(str(local.obj.uid), local.table.sensitive, known=True)
     ours = local.values()
     rows = local.table.by_name
@@ -221,6 +232,8 @@ def first_base(local: Local, readings: Readings) -> Base:
             continue
         if row.way is Way.UP:
             base.agree_remote(name, reading.value)
+        elif not rules.comes_in(local.kind, row):
+            continue
         elif row.part == "documents":
             base.agree(name, None, reading.value)
         elif reading.value is not None or ours.get(name) is not None:
@@ -234,17 +247,6 @@ def _insert_parts(model: type[models.Model], parts: Iterable[Any]) -> None:
     for row in rows:
         row.passenger = row.passenger  # takes over the key that the passenger has by now
     model._base_manager.bulk_create(rows, batch_size=500)
-
-
-def _papers(newcomer: Newcomer) -> list[Document]:
-    found = []
-    for name, reading in newcomer.readings.items():
-        if newcomer.local.table.by_name[name].part == "documents" and not reading.unreadable:
-            kind = name.rpartition(".")[2]
-            found += [
-                document_from(newcomer.local.obj, newcomer.local.kind, kind, item) for item in reading.value or ()
-            ]
-    return found
 
 
 def _raw(note: IssueNote) -> str:

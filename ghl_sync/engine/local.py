@@ -5,16 +5,18 @@ Knows the models; knows nothing of calls, bases or decisions.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from django.db import models, transaction
 
 from ghl_sync.engine import state
-from ghl_sync.mapping.converters import plain_text
-from ghl_sync.mapping.fields import ObjectMap, Values
+from ghl_sync.mapping.converters import Files, Flag, Integer, Tags, YesNo, plain_text
+from ghl_sync.mapping.fields import FieldMap, ObjectMap, Values
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import read_local, title
 from ghl_sync.models import Link
@@ -25,6 +27,14 @@ from trips.text import fold_name
 
 MODELS: Mapping[str, type[models.Model]] = {"trip": Trip, "passenger": Passenger, "contact": Contact}
 PARTS: Mapping[str, type[models.Model]] = {"passport": Passport, "health": HealthRecord, "emergency": EmergencyContact}
+# Columns of ours behind fields that name another record.
+REFERENCES = {
+    ("passenger", "trip_name"): "trip_id",
+    ("passenger", "trip_id"): "trip_id",
+    ("trip", "vendor"): "vendor_id",
+}
+# So far back history is searched for the save that made a value what it is.
+MOST_SAVES = 50
 
 
 @dataclass
@@ -233,7 +243,35 @@ def document_from(obj: Any, owner: str, kind: str, item: Mapping[str, Any]) -> D
 
 
 def as_text(value: Any) -> str:
-    """A canonical value as a person reads it in a conflict or an event."""
+    """A canonical value as it is kept in a conflict or an event."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def from_text(row: FieldMap, text: str) -> Any:
+    """The canonical value that `as_text` wrote down."""
+    if not text:
+        return None
+    return json.loads(text) if isinstance(row.converter, (Integer, YesNo, Flag, Tags, Files)) else text
+
+
+def last_edit(local: Local, name: str) -> tuple[dt.datetime | None, str]:
+    """When our value of this field came to be and who saved it, as far as history knows.
+
+    Of a value that history does not keep (passports, health) it is the last save of that part.
+    """
+    row = local.table.by_name[name]
+    target = local.parts.get(row.part) if row.part else local.obj
+    if target is None or target.pk is None:
+        return None, ""
+    column = REFERENCES.get((local.kind, name), row.attribute)
+    history: Any = target.history
+    kept = any(column in (field.name, field.attname) for field in history.model._meta.concrete_fields)
+    columns = ("history_date", "history_user__username", *((column,) if kept else ()))
+    saves = list(history.order_by("-history_date", "-history_id").values_list(*columns)[:MOST_SAVES])
+    now = getattr(target, column) if kept else None
+    if not saves or (kept and saves[0][2] != now):
+        return target.updated_at, ""  # written past history, as a bulk update is
+    same = list(takewhile(lambda save: not kept or save[2] == now, saves)) if kept else saves[:1]
+    return same[-1][0], same[-1][1] or ""

@@ -36,14 +36,25 @@ class ConflictNote:
     ours: Any
     theirs: Any
     policy: str
+    chosen: bool = False  # by a person, not by the policy
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a person decided about a field: for these two values, which that person was shown, and for no others."""
+
+    action: Action
+    ours: Any
+    theirs: Any
 
 
 @dataclass
 class Plan:
     """`move` is the row a reference shall point to, where `moves`; pairs are agreements with nothing to send.
 
-    `theirs` is what GoHighLevel holds of fields that are only written. `reference_open` says that both sides do not
-    agree yet which row the reference means: until they do, the one agreed on before is remembered.
+    `theirs` is what GoHighLevel holds of fields that are only written, `overruled` what it holds of fields where ours
+    won: seen, so that a push that has to be tried again asks nobody a second time. `reference_open` says that both
+    sides do not agree yet which row the reference means: until they do, the one agreed on before is remembered.
     """
 
     apply: Values = field(default_factory=dict)
@@ -51,6 +62,7 @@ class Plan:
     ride: Values = field(default_factory=dict)
     pairs: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     theirs: dict[str, Any] = field(default_factory=dict)
+    overruled: dict[str, Any] = field(default_factory=dict)
     documents: dict[str, Any] = field(default_factory=dict)
     issues: list[IssueNote] = field(default_factory=list)
     conflicts: list[ConflictNote] = field(default_factory=list)
@@ -68,20 +80,25 @@ class Plan:
 class Situation:
     """What a decision needs beside the three snapshots.
 
-    `resolve` gives, for the reference whose remote parts changed, the row they mean here (None: none).
-    `directions` maps a sensitive group to both/pull/push/off; `late` holds values of ours that may still
-    be applied over there, by field.
+    `resolve` gives, for the reference whose remote parts changed, the row they mean here (None: none), and `label`
+    what that row is called. `directions` maps a field to both/pull/push/off where that is not the table's own,
+    `chosen` holds a person's decisions by field, `late` values of ours that may still be applied over there.
     """
 
     causes: Collection[str] = ()
     directions: Mapping[str, str] = field(default_factory=dict)
     policies: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, Chosen] = field(default_factory=dict)
     parked: Collection[str] = ()
     late: Mapping[str, list[Any]] = field(default_factory=dict)
     local_newer: bool | None = None
     local_target: Any = None
     base_target: Any = None
     resolve: Callable[[Readings, Collection[str]], Any] | None = None
+    label: Callable[[Any], Any] | None = None
+
+    def policy(self, row: FieldMap) -> Policy:
+        return Policy(self.policies.get(row.name, row.policy))
 
 
 def decide(
@@ -90,14 +107,14 @@ def decide(
     """The plan for one object. `readings` None means: GoHighLevel holds what base says, read moments ago."""
     plan = Plan()
     for row in table.fields:
-        direction = situation.directions.get(row.group, "both") if row.group else "both"
-        if row.reference or row.name == "title":
+        direction = situation.directions.get(row.name, row.direction)
+        if row.reference or row.name == "title" or direction == "off":
             continue
         if row.way is Way.UP:
             _ride(plan, base, row, local, readings, situation)
         elif row.part == "documents":
             _documents(plan, base, row, readings)
-        elif direction != "off":
+        else:
             _field(plan, base, row, local, readings, situation, direction)
     _reference(table, plan, base, local, readings, situation)
     return plan
@@ -183,22 +200,32 @@ def _field(
         ours,
         theirs,
         same=row.converter.same,
-        policy=Policy(situation.policies.get(name, row.policy)),
+        policy=situation.policy(row),
         local_newer=situation.local_newer,
     )
+    if action in CONFLICTING and may_push and may_apply:
+        action = _decided(plan, situation, row, action, ours, theirs)
+    elif action in CONFLICTING:
+        # One way only: what the open way brings wins, and what it replaces is kept on record.
+        action = Action.THEIRS_WON if may_apply else Action.OURS_WON
+        plan.conflicts.append(ConflictNote(name, action, ours, theirs, "one way"))
     _carry(plan, row, action, ours, theirs, may_push=may_push, may_apply=may_apply)
+
+
+def _decided(plan: Plan, situation: Situation, row: FieldMap, action: Action, ours: Any, theirs: Any) -> Action:
+    """Note that both sides changed a field; a person's choice for just these two values goes before the policy."""
+    choice = situation.chosen.get(row.name)
+    chosen = choice is not None and _equal(row, ours, choice.ours) and _equal(row, theirs, choice.theirs)
+    if choice is not None and chosen:
+        action = choice.action
+    plan.conflicts.append(ConflictNote(row.name, action, ours, theirs, str(situation.policy(row)), chosen))
+    return action
 
 
 def _carry(
     plan: Plan, row: FieldMap, action: Action, ours: Any, theirs: Any, *, may_push: bool, may_apply: bool
 ) -> None:
     name = row.name
-    if action in CONFLICTING and may_push and may_apply:
-        plan.conflicts.append(ConflictNote(name, action, ours, theirs, str(row.policy)))
-    elif action in CONFLICTING:
-        # One way only: what the open way brings wins, and what it replaces is kept on record.
-        action = Action.THEIRS_WON if may_apply else Action.OURS_WON
-        plan.conflicts.append(ConflictNote(name, action, ours, theirs, "one way"))
     if action == Action.AGREE:
         plan.pairs[name] = (ours, theirs)
     elif action in APPLYING and may_apply:
@@ -206,6 +233,8 @@ def _carry(
         plan.pairs[name] = (theirs, theirs)
     elif action in PUSHING and may_push:
         plan.push[name] = ours
+        if action == Action.OURS_WON:
+            plan.overruled[name] = theirs
 
 
 def _equal(row: FieldMap, left: Any, right: Any) -> bool:
@@ -260,13 +289,17 @@ def _reference(
         remote_target=target,
         local_target=situation.local_target,
         remote_changed=bool(changed),
+        policy=situation.policy(rows[0]) if base.known else Policy.ASK,
         local_newer=situation.local_newer,
     )
-    first = rows[0].name
+    first = rows[0]
     plan.settled.update(read)
     if action in CONFLICTING:
-        theirs = read[first].value if first in read else None
-        plan.conflicts.append(ConflictNote(first, action, local.get(first), theirs, "newest"))
+        theirs = read[first.name].value if first.name in read else None
+        theirs = situation.label(target) if situation.label is not None else theirs
+        action = _decided(plan, situation, first, action, local.get(first.name), theirs)
+    if action == Action.OURS_WON:
+        plan.overruled |= {name: read[name].value for name in changed}
     if action in APPLYING:
         plan.move, plan.moves = target, True
         for name in changed:

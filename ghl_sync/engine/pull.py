@@ -417,8 +417,12 @@ class _Pull:
         if not link.base or link.remote_dirty_at is not None or self._may_be_old(link):
             return False
         base = apply.base_of(link)
-        readings = read_record(MAPS[link.kind], record, self.session.definitions)
-        return all(not item.unreadable and base.remote_is(name, item.value) for name, item in readings.items())
+        readings, table = read_record(MAPS[link.kind], record, self.session.definitions), MAPS[link.kind].by_name
+        return all(
+            not item.unreadable and base.remote_is(name, item.value)
+            for name, item in readings.items()
+            if self.session.rules.is_read(link.kind, table[name])
+        )
 
     def _merge(self, kind: Kind, record: Record, digest: str, link: Link) -> None:
         counts = self.report.of(kind)
@@ -429,7 +433,7 @@ class _Pull:
         opened = _open_issues(link)
         try:
             settled = self._settle(record, link, "" if direct else digest, direct=direct)
-        except _Overtaken:
+        except (_Overtaken, state.LostLease):
             state.mark_dirty([link.pk])
             settled = None
         if settled is None:

@@ -12,8 +12,9 @@ from ghl_sync.client import GHLClient
 from ghl_sync.client.errors import GHLError, MissingScope, NeedsAttention
 from ghl_sync.client.types import Record
 from ghl_sync.conf import NOT_CONFIGURED, Config, config
-from ghl_sync.engine import definitions, state
+from ghl_sync.engine import definitions, rules, state
 from ghl_sync.engine.limits import DatabaseLimiter
+from ghl_sync.engine.rules import Rules
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import Definitions
 from ghl_sync.models import Kind, Location
@@ -40,9 +41,7 @@ class Session:
         if not self.config.configured:
             raise CannotRun(NOT_CONFIGURED)
         self.location: Location = state.location_row(self.config.location_id)
-        self.limiter = DatabaseLimiter(
-            self.location.pk, longest_wait=longest_wait, stop=stop, scale=self.config.scale
-        )
+        self.limiter = DatabaseLimiter(self.location.pk, longest_wait=longest_wait, stop=stop, scale=self.config.scale)
         self.client = GHLClient(
             token=self.config.token,
             location_id=self.config.location_id,
@@ -53,7 +52,14 @@ class Session:
         )
         self.client.lane = self.lane = lane
         self._definitions: Definitions | None = None
+        self._rules: Rules | None = None
         self.woken: set[int] = set()  # links that waited for something that this session made
+
+    def twin(self, stop: threading.Event) -> Session:
+        """A session for the same work in another thread, which must call this itself; `stop` ends its waits."""
+        twin = Session(lane=self.lane, read_only=self.client.read_only, stop=stop)
+        twin._definitions = self._definitions
+        return twin
 
     @property
     def definitions(self) -> Definitions:
@@ -63,6 +69,13 @@ class Session:
                 self.refresh_definitions()
             self._definitions = definitions.load(self.config)
         return self._definitions
+
+    @property
+    def rules(self) -> Rules:
+        """Which way each field goes and who wins; read once, so a change counts from the next piece of work on."""
+        if self._rules is None:
+            self._rules = rules.load(self.sensitive_direction())
+        return self._rules
 
     def read(self, kind: str, remote_id: str) -> Record:
         """One record of ours straight from GoHighLevel, never from the lagging index. Raises NotFound, TryLater."""
@@ -81,9 +94,7 @@ class Session:
 
     def sensitive_direction(self) -> str:
         """`both`, `pull`, `push` or `off` for passports and health."""
-        if self.config.mirror_sensitive != "ask":
-            return self.config.mirror_sensitive
-        return "both" if self.location.sensitive_confirmed_at else "pull"
+        return rules.sensitive_bound(self.config, self.location)
 
     def refresh_definitions(self) -> None:
         """Fetch location, pipelines and fields (three calls) into the cache tables."""

@@ -106,11 +106,11 @@ def test_what_they_hold_of_a_field_only_written_is_remembered() -> None:
     ("direction", "pushed", "applied"),
     [("both", True, True), ("push", True, False), ("pull", False, True), ("off", False, False)],
 )
-def test_a_sensitive_group_goes_only_its_way(direction: str, pushed: bool, applied: bool) -> None:
+def test_a_field_goes_only_its_way(direction: str, pushed: bool, applied: bool) -> None:
     base = a_base(passport__number="A", health__general_health="A")
     local = {"passport.number": "B", "health.general_health": "A"}
     readings = read(passport__number="A", health__general_health="C")
-    directions = {"passport": direction, "health": direction}
+    directions = {"passport.number": direction, "health.general_health": direction}
     plan = decide(PASSENGER, base, local, readings, Situation(directions=directions))
     assert (("passport.number" in plan.push), ("health.general_health" in plan.apply)) == (pushed, applied)
 
