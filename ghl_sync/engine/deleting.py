@@ -114,11 +114,11 @@ def changed_since(session: Session, link: Link, record: Record) -> dict[str, Any
     Values of ours that arrived late are no change. "pipeline" stands for the pipeline it was moved to.
     """
     base, late = _agreed_on(link), state.late_values(link, session.config)
-    ways, table = apply.directions(session), MAPS[link.kind]
+    ways, table = session.rules.ways[link.kind], MAPS[link.kind]
     found: dict[str, Any] = {}
     for name, reading in read_record(table, record, session.definitions).items():
         row = table.by_name[name]
-        comes_in = row.way is not Way.UP and name != "title" and ways.get(row.group, "both") != "off"
+        comes_in = row.way is not Way.UP and name != "title" and ways[name] != "off"
         if comes_in and _differs(row, base, reading, late.get(name, ())):
             found[name] = base.seal(name, reading.raw if reading.unreadable else reading.value)
     stands_in = str(record.raw.get("pipelineId") or "")

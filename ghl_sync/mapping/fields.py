@@ -56,6 +56,11 @@ class FieldMap:
         return self.name.rpartition(".")[0]
 
     @cached_property
+    def direction(self) -> str:
+        """Which way it goes unless a rule says otherwise: `both`, `pull` or `push`."""
+        return {Way.UP: "push", Way.DOWN: "pull", Way.CREATE: "pull"}.get(self.way, "both")
+
+    @cached_property
     def attribute(self) -> str:
         return self.name.rpartition(".")[2]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
+from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.state.changes import record_changes
 from ghl_sync.models import Cause, Conflict, Issue, Link
 
@@ -64,13 +65,49 @@ def close_absent(kind: str, remote_ids: Collection[str]) -> None:
     Issue.objects.filter(pk__in=over).update(closed_at=Now())
 
 
-def open_conflict(link: Link, *, field: str, outcome: str, **fields: Any) -> None:
-    """Record that both sides changed one field; one that a policy decided is closed at once but kept."""
-    resolved = None if outcome == Conflict.Outcome.ASKED else Now()
-    values = {"outcome": outcome, "resolved_at": resolved, **fields}
-    if Conflict.objects.filter(link=link, field=field, resolved_at__isnull=True).update(**values):
+def open_conflict(link: Link, *, field: str, outcome: str, chosen: bool = False, **fields: Any) -> None:
+    """Record that both sides changed one field; one that is decided is closed at once but kept.
+
+    `chosen` says that a person decided. A choice made for other values than these is dropped and asked for again.
+    """
+    values = {"outcome": outcome, **fields}
+    row = Conflict.objects.filter(link=link, field=field, resolved_at__isnull=True).first()
+    if outcome != Conflict.Outcome.ASKED:
+        values |= {"resolved_at": Now(), "choice": ""} | ({} if chosen else {"resolved_by": None})
+    elif row is not None and row.choice and not _same_sides(row, fields):
+        values |= {"choice": "", "stale_at": Now(), "resolved_by": None}
+    if row is None:
+        Conflict.objects.create(link=link, field=field, **values)
         return
-    Conflict.objects.create(link=link, field=field, **values)
+    if row.our_value == fields["our_value"]:
+        values = {name: value for name, value in values.items() if name not in {"ours_at", "ours_by"}}
+    if row.their_value == fields["their_value"]:
+        values.pop("theirs_at", None)
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.save(update_fields=list(values))
+
+
+def _same_sides(row: Conflict, fields: dict[str, Any]) -> bool:
+    return (row.our_value, row.their_value) == (fields["our_value"], fields["their_value"])
+
+
+def choose(conflict_ids: Collection[int], side: str, user: Any) -> int:
+    """A person decided these open conflicts; the next look at both sides carries it out. Returns how many."""
+    rows = Conflict.objects.filter(pk__in=conflict_ids, resolved_at__isnull=True)
+    return rows.update(choice=side, chosen_at=Now(), resolved_by=user, stale_at=None)
+
+
+def ours_is_now(conflict: Conflict, text: str) -> None:
+    """Our side of an open conflict was edited since it was recorded."""
+    conflict.our_value = text
+    conflict.save(update_fields=["our_value"])
+
+
+def put_back_done(conflict: Conflict) -> None:
+    """What lost stands in our record again."""
+    conflict.put_back_at = database_now()
+    conflict.save(update_fields=["put_back_at"])
 
 
 def disputed(link: Link, fields: Collection[str]) -> bool:
@@ -81,5 +118,6 @@ def disputed(link: Link, fields: Collection[str]) -> bool:
 
 
 def close_conflicts(link: Link, fields: Collection[str]) -> None:
-    """Both sides came to agree without a person."""
-    Conflict.objects.filter(link=link, field__in=fields, resolved_at__isnull=True).update(resolved_at=Now())
+    """Both sides came to agree without a person, or before that person's choice was carried out."""
+    rows = Conflict.objects.filter(link=link, field__in=fields, resolved_at__isnull=True)
+    rows.update(resolved_at=Now(), choice="", resolved_by=None)
