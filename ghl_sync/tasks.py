@@ -15,7 +15,7 @@ from django_q.tasks import async_task
 
 from ghl_sync.client.errors import GHLError, NeedsAttention
 from ghl_sync.conf import config
-from ghl_sync.engine import due, options
+from ghl_sync.engine import due, inbox, options
 from ghl_sync.engine import pull as pulling
 from ghl_sync.engine.clock import impatiently
 from ghl_sync.engine.results import Result
@@ -35,6 +35,8 @@ HELD_SECONDS = 15
 # While a pull has one of the two workers, the sweep leaves the other one to staff's edits.
 SHORT_SWEEP_SECONDS = 2
 SLICE_SECONDS = 30
+# Webhooks are handled in turns this long: between two of them the queue serves staff's edits.
+EVENTS_SECONDS = 2
 # Payloads stay small; what is left over is found by the sweep.
 MOST_IDS = 100
 
@@ -47,6 +49,7 @@ class _Wake:
     def __init__(self) -> None:
         self.link_ids: dict[int, None] = {}
         self.sweeps = False
+        self.events = False
 
     def __call__(self) -> None:
         if not config().configured or time.monotonic() < _Wake.silent_until:
@@ -58,6 +61,8 @@ class _Wake:
                     async_task("ghl_sync.tasks.reconcile", list(self.link_ids)[:MOST_IDS])
                 if self.sweeps or len(self.link_ids) > MOST_IDS:
                     async_task("ghl_sync.tasks.sweep")
+                if self.events:
+                    async_task("ghl_sync.tasks.handle_events")
         except Exception as error:  # noqa: BLE001 - a broker may fail in any way; the save has succeeded all the same
             _Wake.silent_until = time.monotonic() + SILENT_SECONDS
             logger.warning("the queue could not be woken (%s); the sweep will find the change", type(error).__name__)
@@ -84,6 +89,13 @@ def wake_after_commit(link_id: int | None) -> None:
 def sweep_after_commit() -> None:
     """Once the transaction at hand has committed, look for everything that is due."""
     _pending().sweeps = True
+
+
+def wake_inbox() -> None:
+    """Have the webhooks that wait handled. Called outside a transaction: what waits is stored."""
+    wake = _Wake()
+    wake.events = True
+    wake()
 
 
 def reconcile(link_ids: list[int]) -> None:
@@ -114,7 +126,28 @@ def _reconcile_one(session: Session, link_id: int) -> None:
 def sweep() -> None:
     """Everything that is due now, for as long as one task may take; the next sweep goes on."""
     seconds = SHORT_SWEEP_SECONDS if pulling.at_work() else SWEEP_SECONDS
-    _run(lambda session: due.run_due(session, seconds=seconds))
+    _run(lambda session: _sweep(session, seconds))
+
+
+def _sweep(session: Session, seconds: float) -> None:
+    inbox.handle(session, seconds=EVENTS_SECONDS)  # what the queue has lost of the webhooks
+    due.run_due(session, seconds=seconds)
+
+
+def handle_events() -> None:
+    """Bring the records that webhooks named to rest; what takes longer goes on in the next task."""
+    time.sleep(DEBOUNCE_SECONDS)
+    _run(_handle_events)
+
+
+def _handle_events(session: Session) -> None:
+    if inbox.handle(session, seconds=EVENTS_SECONDS):
+        async_task("ghl_sync.tasks.handle_events")
+
+
+def forget_events() -> None:
+    """Webhooks of long ago."""
+    inbox.purge()
 
 
 def pull_changes() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 
 from ghl_sync.engine import state
 from ghl_sync.mapping.converters import Files, Flag, Integer, Tags, YesNo, plain_text
@@ -195,8 +195,13 @@ def stub_contact(remote_id: str, raw: Mapping[str, Any]) -> Contact:
         if known is not None:
             return known
     contact = contact_from_row(raw)
-    Contact.objects.bulk_create([contact])  # no signals: it came from there
-    state.link_stub(contact, remote_id, link)
+    try:
+        with transaction.atomic():
+            Contact.objects.bulk_create([contact])  # no signals: it came from there
+            state.link_stub(contact, remote_id, link)
+    except IntegrityError:  # another worker met it this moment
+        theirs = Link.objects.get(kind="contact", remote_id=remote_id)
+        return Contact._base_manager.get(pk=theirs.object_id)
     return contact
 
 

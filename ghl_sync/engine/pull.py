@@ -34,6 +34,7 @@ from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import read_record
 from ghl_sync.models import Arrival, Cause, Kind, Lane, Link, Run, SeenPage
 from trips.models import Contact, Passenger, Trip
+from trips.text import fold_name
 
 logger = logging.getLogger("ghl_sync.pull")
 
@@ -539,6 +540,9 @@ class _Pull:
             newcomers = self.importer.build(kind, arrivals, owners)
             self.importer.write(newcomers)
         except DatabaseError as error:
+            if len(arrivals) == 1 and self._links_of(kind, [arrivals[0][0]]):
+                self.report.of(kind).unchanged += 1  # another worker brought it in this moment
+                return
             if len(arrivals) == 1:
                 self._failed(kind, arrivals[0][0], None, error)
                 return
@@ -558,8 +562,16 @@ class _Pull:
             self.report.passengers.unlinked += len(newcomers) - linked
 
     def _follow(self, kind: Kind, newcomers: Sequence[Newcomer]) -> None:
-        """A passenger that came in later changes its trip's count; the first fill is how things stood."""
-        if self.dry or self.first_fill or kind != Kind.PASSENGER:
+        """A passenger that came in later changes its trip's count; the first fill is how things stood.
+
+        One that came in before its trip is looked at once more, so that it does not matter which of them was first.
+        """
+        if self.dry or self.first_fill or kind == Kind.CONTACT:
+            return
+        if kind == Kind.TRIP:
+            ids = _waiting_for(newcomers)
+            links = Link.objects.filter(kind=Kind.PASSENGER, object_id__in=ids).exclude(remote_id="")
+            state.mark_dirty(list(links.values_list("pk", flat=True)))
             return
         trips = {seat for newcomer in newcomers if (seat := newcomer.local.seat) is not None}
         delay = self.session.config.count_delay
@@ -671,6 +683,33 @@ class _Pull:
         self._merge(kind, record, "", link)  # moved to another pipeline, most likely
 
 
+def pull_record(session: Session, about: str, remote_id: str) -> KindCounts | None:
+    """Read one record by its id and treat it as a pull treats a row; what that did, or None where it is not mirrored.
+
+    `about` says whether it is a "contact" or an "opportunity". Raises NotFound when there is none.
+    """
+    asked_at = database_now()
+    record = session.read(Kind.CONTACT if about == "contact" else Kind.TRIP, remote_id)
+    kind = Kind.CONTACT if about == "contact" else _kind_of_opportunity(session, record)
+    if kind is None:
+        return None
+    one = _Pull(session, full=False, since=None, only=(), dry_run=False, seconds=None, progress=None)
+    one.importer = Importer(session)
+    one.asked_at = asked_at
+    one._take(kind, Page((record,), None, None, None, 1))
+    return one.report.of(kind)
+
+
+def _kind_of_opportunity(session: Session, record: Record) -> Kind | None:
+    """What it is here already, wherever it has been moved; else by its pipeline."""
+    link = Link.objects.filter(location_id=session.config.location_id, remote_id=record.id).first()
+    if link is not None:
+        return Kind(link.kind)
+    pipelines = session.definitions.pipelines.items()
+    kinds = [Kind(kind) for kind, pipeline in pipelines if pipeline.id == record.raw.get("pipelineId")]
+    return kinds[0] if kinds else None
+
+
 def at_work() -> bool:
     """Whether a pull is running this moment, anywhere."""
     return any(_at_work(row) for row in Run.objects.filter(finished_at__isnull=True))
@@ -693,6 +732,14 @@ def _at_work(row: Run) -> bool:
 
 def _nothing_here() -> bool:
     return not any(model._base_manager.exists() for model in (Trip, Passenger, Contact))
+
+
+def _waiting_for(trips: Sequence[Newcomer]) -> list[int]:
+    """Passengers without a trip whose record names one of these."""
+    names = {fold_name(newcomer.local.obj.name) for newcomer in trips}
+    numbers = {newcomer.local.obj.legacy_trip_id for newcomer in trips} - {None}
+    rows = Passenger.objects.unlinked().values_list("pk", "trip_name_raw", "trip_id_raw")
+    return [pk for pk, name, number in rows if (name and fold_name(name) in names) or number in numbers]
 
 
 def _older_than_ours(record: Record, link: Link) -> bool:

@@ -17,6 +17,7 @@ def rows() -> list[tuple[str, str, str, int | None, int]]:
 WHOLE = [
     ("TripBuilder: fetch changes", "ghl_sync.tasks.pull_changes", "I", 5, -1),
     ("TripBuilder: fetch everything", "ghl_sync.tasks.pull_everything", "D", None, -1),
+    ("TripBuilder: forget old webhooks", "ghl_sync.tasks.forget_events", "D", None, -1),
     ("TripBuilder: refresh definitions", "ghl_sync.tasks.refresh_definitions", "I", 60, -1),
     ("TripBuilder: send what is due", "ghl_sync.tasks.sweep", "I", 1, -1),
 ]
@@ -24,7 +25,7 @@ WHOLE = [
 
 def test_installing_twice_makes_each_once() -> None:
     Schedule.objects.all().delete()
-    assert schedules.install() == 4
+    assert schedules.install() == 5
     assert schedules.install() == 0
     assert rows() == WHOLE
 

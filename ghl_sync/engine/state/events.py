@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
@@ -17,9 +17,7 @@ from ghl_sync.models import Location, WebhookEvent, WebhookRefusal
 PATIENCE_MS = 2000
 # While another delivery of this age still waits, the queue has been woken already.
 WOKEN_SECONDS = 30
-# A record whose look kills its worker each time is left to the pull after so many.
-MOST_TRIES = 3
-PURGED_AT_ONCE = 500
+AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +81,11 @@ def uncount_try(ids: Collection[int]) -> None:
     WebhookEvent.objects.filter(pk__in=ids).update(tries=F("tries") - 1)
 
 
-def close_events(ids: Collection[int], outcome: str, asked_at: dt.datetime) -> None:
+def close_events(ids: Sequence[int], outcome: str, asked_at: dt.datetime) -> None:
     """A look that began at `asked_at` answers these; one that came again since then waits for the next look."""
-    waiting = WebhookEvent.objects.filter(pk__in=ids, outcome=WebhookEvent.Outcome.WAITING, received_at__lte=asked_at)
-    waiting.update(outcome=outcome, handled_at=Now())
+    waiting = WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.WAITING, received_at__lte=asked_at)
+    for start in range(0, len(ids), AT_ONCE):
+        waiting.filter(pk__in=ids[start : start + AT_ONCE]).update(outcome=outcome, handled_at=Now())
 
 
 def hold_inbox(location: Location, seconds: float) -> bool:
@@ -104,7 +103,7 @@ def purge_events(days: int) -> int:
     """Forget deliveries that are older, in steps that let other writers in between; returns how many."""
     old = WebhookEvent.objects.filter(received_at__lt=database_now() - dt.timedelta(days=days)).order_by("received_at")
     gone = 0
-    while ids := list(old.values_list("pk", flat=True)[:PURGED_AT_ONCE]):
+    while ids := list(old.values_list("pk", flat=True)[:AT_ONCE]):
         gone += WebhookEvent.objects.filter(pk__in=ids).delete()[0]
     WebhookRefusal.objects.filter(day__lt=database_now().date() - dt.timedelta(days=days)).delete()
     return gone
