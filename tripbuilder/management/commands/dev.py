@@ -16,6 +16,7 @@ from django.db import OperationalError
 
 from ghl_sync.conf import config
 from ghl_sync.models import Link
+from ghl_sync.sandbox.hooks import public_key
 from tripbuilder.supervisor import HOST, Stopped, Supervisor, port_is_free
 from trips.models import Contact, Passenger, Trip
 
@@ -42,12 +43,14 @@ class Command(BaseCommand):
         if not real:
             self._refuse_taken(sandbox, "SANDBOX_PORT=8788 make run")
         self._migrate()
-        environment = dict(os.environ) if real else self._sandbox_environment(sandbox)
+        seed = secrets.token_bytes(32)  # the sandbox signs its webhooks with a key of this run
+        environment = dict(os.environ) if real else self._sandbox_environment(sandbox, public_key(seed))
         supervisor = Supervisor(str(Path(settings.BASE_DIR) / "manage.py"), environment)
         supervisor.listen()
         try:
             if not real:
-                self._start_sandbox(supervisor, sandbox)
+                hooks = ("--webhooks", f"http://{HOST}:{web}/ghl/webhook/", "--webhook-seed", seed.hex())
+                self._start_sandbox(supervisor, sandbox, hooks)
             login = self._login(demo=not real)
             supervisor.start("queue", "qcluster")
             supervisor.start("web", "runserver", f"{HOST}:{web}", "--noreload")
@@ -87,7 +90,7 @@ class Command(BaseCommand):
         except OperationalError as error:
             raise CommandError(f"The database of DATABASE_URL cannot be used: {error}", returncode=2) from None
 
-    def _sandbox_environment(self, port: int) -> dict[str, str]:
+    def _sandbox_environment(self, port: int, webhook_key: str) -> dict[str, str]:
         """The children's environment: this account is the stand-in, whatever `.env` leaves open."""
         return {
             **os.environ,
@@ -96,14 +99,15 @@ class Command(BaseCommand):
             "GHL_API_BASE_URL": f"http://{HOST}:{port}",
             "GHL_APP_URL": f"http://{HOST}:{port}",
             "GHL_MIRROR_SENSITIVE": "both",  # nobody in there is real
+            "GHL_WEBHOOK_PUBLIC_KEYS": webhook_key,
         }
 
-    def _start_sandbox(self, supervisor: Supervisor, port: int) -> None:
+    def _start_sandbox(self, supervisor: Supervisor, port: int, hooks: tuple[str, ...]) -> None:
         """Invented people only where there is nobody yet, or where they came from the sandbox before."""
         empty = not any(model._base_manager.exists() for model in (Trip, Passenger, Contact))
         known = Link.objects.filter(location_id=SANDBOX_LOCATION).exists()
         seed = "small" if empty or known else "none"
-        supervisor.start("sandbox", "ghl_sandbox", "--port", str(port), "--seed", seed)
+        supervisor.start("sandbox", "ghl_sandbox", "--port", str(port), "--seed", seed, *hooks)
         supervisor.wait_for(port)
         supervisor.run("ghl_setup", "--apply")
         if empty and supervisor.run("pull_ghl", "--full", "--no-progress") != 0:
