@@ -288,6 +288,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Not linked to a trip", "link_off", "admin:trips_passenger_unlinked", "trips.passenger"),
             _page("Synced records", "sync", "admin:ghl_sync_link_changelist", "ghl_sync.link"),
             _page("Pulls", "cloud_download", "admin:ghl_sync_run_changelist", "ghl_sync.run"),
+            _page("Webhooks", "notifications", "admin:ghl_sync_webhookevent_changelist", "ghl_sync.webhookevent"),
         ],
     },
     {
