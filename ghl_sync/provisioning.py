@@ -15,21 +15,22 @@ from ghl_sync.client.errors import MissingScope, NeedsAttention, Refused, TryLat
 from ghl_sync.client.types import FieldDef, LocationInfo, PipelineDef
 from ghl_sync.conf import Config
 from ghl_sync.engine import options
+from ghl_sync.engine.definitions import as_field
 from ghl_sync.engine.rehearsal import TRIP_NAMES
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.mapping import kinds
 from ghl_sync.mapping.converters import Choice, YesNo, option_label
 from ghl_sync.mapping.fields import FieldMap
-from ghl_sync.mapping.table import MAPS, PASSENGER_STAGES, TRIP_STAGES
-from ghl_sync.models import Kind, Location
+from ghl_sync.mapping.table import MAPS, STAGES
+from ghl_sync.models import Kind, Location, RemoteField, Stage
 from trips.models import Passenger, Trip, Vendor
 from trips.text import fold_name
 
 APPLY = "Run `manage.py ghl_setup --apply`."
 # An id in the form of theirs that no record has: a write to it is judged for its scope and then finds nothing.
 NOBODY = "TripBuilderProbe0000"
-STAGES: Mapping[str, Mapping[str, str]] = {"trip": TRIP_STAGES, "passenger": PASSENGER_STAGES}
 SHOWN = 5
+DROP_DOWNS = frozenset({"SINGLE_OPTIONS", "RADIO", "CHECKBOX"})
 
 T = TypeVar("T")
 
@@ -60,6 +61,8 @@ class Seen:
     fields: tuple[FieldDef, ...] | None = None
     scopes: dict[str, str] = field(default_factory=dict)  # scope → "" when there, else what was said
     unclear: dict[str, str] = field(default_factory=dict)  # scope → why it could not be tried
+    codes: dict[str, str] = field(default_factory=dict)  # stage id → our code, whatever it is called today
+    gone: dict[str, FieldDef] = field(default_factory=dict)  # mapped fields that were there once, by key
 
     @property
     def whole(self) -> bool:
@@ -110,6 +113,8 @@ def look(session: Session) -> Seen:
     )
     if seen.whole:
         session.refresh_definitions()
+        seen.codes = dict(Stage.objects.filter(gone_at__isnull=True).exclude(code="").values_list("remote_id", "code"))
+        seen.gone = gone_fields(session)
     session.limiter.flush()
     session.location.refresh_from_db()
     return seen
@@ -151,9 +156,9 @@ def diagnose(seen: Seen, *, config: Config, location: Location, names: Names, se
     found += _scopes(seen)
     found += _location(seen.info)
     if seen.pipelines is not None:
-        found += [line for kind in STAGES for line in _pipeline(kind, seen.pipelines, config)]
+        found += [line for kind in STAGES for line in _pipeline(kind, seen, config)]
     if seen.fields is not None:
-        found += _fields(seen.fields)
+        found += _fields(seen.fields, seen.gone)
         found += _options(seen.fields, names)
     found.append(_limits(location))
     found.append(_sensitive(sensitive))
@@ -201,8 +206,8 @@ def _contact_setting(info: LocationInfo) -> Finding:
     )
 
 
-def _pipeline(kind: str, pipelines: Sequence[PipelineDef], config: Config) -> Iterator[Finding]:
-    name, about = config.pipelines[kind], f"{kind} pipeline"
+def _pipeline(kind: str, seen: Seen, config: Config) -> Iterator[Finding]:
+    name, about, pipelines = config.pipelines[kind], f"{kind} pipeline", seen.pipelines or ()
     variable = f"GHL_{kind.upper()}_PIPELINE"
     named = [pipeline for pipeline in pipelines if pipeline.name == name]
     if not named:
@@ -214,15 +219,26 @@ def _pipeline(kind: str, pipelines: Sequence[PipelineDef], config: Config) -> It
         fix = "Rename all but one of them in GoHighLevel (Opportunities → Pipelines)."
         yield Finding(Level.PROBLEM, about, f"{len(named)} pipelines are named {name}.", fix)
         return
-    wanted, have_stages = list(STAGES[kind].values()), [stage.name for stage in named[0].stages]
-    missing = [stage for stage in wanted if stage not in have_stages]
-    for stage in missing:
-        alike = next((one for one in have_stages if fold_name(one) == fold_name(stage)), None)
-        act = f"rename its stage {alike!r} to exactly {stage}" if alike else f"add a stage named exactly {stage}"
-        fix = f"In GoHighLevel (Opportunities → Pipelines → {name}) {act}."
-        yield Finding(Level.PROBLEM, about, f"{name} has no stage named {stage}.", fix)
+    yield from _stages(about, named[0], STAGES[kind], seen.codes)
+
+
+def _stages(
+    about: str, pipeline: PipelineDef, wanted: Mapping[str, str], known: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Stages are known by their id once met, so another name is no trouble; before that by a name that looks alike."""
+    by_code = {known[stage.id]: stage.name for stage in pipeline.stages if stage.id in known}
+    by_fold = {fold_name(stage.name) for stage in pipeline.stages}
+    missing = [label for code, label in wanted.items() if code not in by_code and fold_name(label) not in by_fold]
+    for label in missing:
+        fix = f"In GoHighLevel (Opportunities → Pipelines → {pipeline.name}) add a stage named exactly {label}."
+        yield Finding(Level.PROBLEM, about, f"{pipeline.name} has no stage named {label}.", fix)
+    for code, name in by_code.items():
+        label = wanted.get(code, name)
+        if fold_name(name) != fold_name(label):
+            text = f"{pipeline.name}'s stage {label} is called {name} there; TripBuilder knows it by its id."
+            yield Finding(Level.NOTE, about, text, "Nothing to do, unless it has come to mean something else.")
     if not missing:
-        yield Finding(Level.OK, about, f"{name}, with all {len(wanted)} stages.")
+        yield Finding(Level.OK, about, f"{pipeline.name}, with all {len(wanted)} stages.")
 
 
 def mapped_fields() -> dict[str, FieldMap]:
@@ -234,13 +250,20 @@ def mapped_fields() -> dict[str, FieldMap]:
     return rows
 
 
-def _fields(fields: Sequence[FieldDef]) -> Iterator[Finding]:
+def gone_fields(session: Session) -> dict[str, FieldDef]:
+    """Mapped fields that this account had and has no longer, as they were when last seen."""
+    rows = RemoteField.objects.filter(location_id=session.config.location_id, key__in=mapped_fields())
+    there = set(rows.filter(gone_at__isnull=True).values_list("key", flat=True))
+    return {row.key: as_field(row) for row in rows.order_by("gone_at") if row.key not in there}
+
+
+def _fields(fields: Sequence[FieldDef], gone: Mapping[str, FieldDef]) -> Iterator[Finding]:
     by_key, rows = {definition.key: definition for definition in fields}, mapped_fields()
     good = 0
     for key, row in rows.items():
         definition = by_key.get(key)
         if definition is None:
-            yield _missing_field(row, fields)
+            yield _missing_field(row, fields, gone)
         elif definition.data_type not in kinds.data_types(row):
             wanted = " or ".join(kinds.data_types(row))
             fix = (
@@ -254,8 +277,11 @@ def _fields(fields: Sequence[FieldDef]) -> Iterator[Finding]:
     yield Finding(Level.OK, "field", f"{good} of {len(rows)} mapped custom fields are there with a fitting type.")
 
 
-def _missing_field(row: FieldMap, fields: Sequence[FieldDef]) -> Finding:
+def _missing_field(row: FieldMap, fields: Sequence[FieldDef], gone: Mapping[str, FieldDef]) -> Finding:
     text = f"There is no custom field {row.remote}."
+    if row.remote in gone and _namesake_of(gone[row.remote].name, row, fields) is None:
+        text = f"The custom field {row.remote} is gone; it was there before. TripBuilder keeps its values."
+        return Finding(Level.PROBLEM, "field", text, f"{APPLY} It makes the field again, and the values follow.")
     if not row.provision:
         kind = kinds.data_types(row)[0]
         model, _, key = row.remote.partition(".")
@@ -277,14 +303,18 @@ def _model(row: FieldMap) -> str:
 
 def _namesake(row: FieldMap, fields: Iterable[FieldDef]) -> FieldDef | None:
     """A field of this name under another key, which a second try would only double."""
-    return next((one for one in fields if one.model == _model(row) and one.name == row.label), None)
+    return _namesake_of(row.label, row, fields)
+
+
+def _namesake_of(name: str, row: FieldMap, fields: Iterable[FieldDef]) -> FieldDef | None:
+    return next((one for one in fields if one.model == _model(row) and one.name == name), None)
 
 
 def _options(fields: Sequence[FieldDef], names: Names) -> Iterator[Finding]:
     by_key = {definition.key: definition for definition in fields}
     for key, row in mapped_fields().items():
         definition = by_key.get(key)
-        if definition is None or definition.data_type not in {"SINGLE_OPTIONS", "RADIO", "CHECKBOX"}:
+        if definition is None or definition.data_type not in DROP_DOWNS:
             continue
         yield from _known_options(row, definition)
         if key in {TRIP_NAMES, options.VENDOR_FIELD}:
@@ -402,13 +432,26 @@ def _create_fields(session: Session) -> list[str]:
     # Read again, not from the cache: a second field of one key would get another key, and nobody would find it.
     fields = list(session.client.list_custom_fields())
     have = {definition.key for definition in fields}
-    done = []
+    gone, done = gone_fields(session), []
     for key, row in mapped_fields().items():
-        if not row.provision or key in have or _namesake(row, fields) is not None:
+        name, data_type = row.label, row.provision
+        choices: tuple[str, ...] = ()
+        if key in gone:
+            name, data_type, choices = _as_it_was(gone[key], row)
+        if not data_type or key in have or _namesake_of(name, row, fields) is not None:
             continue
-        made = session.client.create_custom_field(name=row.label, key=key, data_type=row.provision, model=_model(row))
+        made = session.client.create_custom_field(
+            name=name, key=key, data_type=data_type, model=_model(row), options=choices
+        )
         done.append(f"Created the custom field {made.key} ({made.name}).")
     return done
+
+
+def _as_it_was(field: FieldDef, row: FieldMap) -> tuple[str, str, tuple[str, ...]]:
+    """Name, type and options of a field that was there; the type is put right where it never fitted."""
+    fitting = kinds.data_types(row)
+    data_type = field.data_type if field.data_type in fitting else fitting[0]
+    return field.name, data_type, field.options if data_type in DROP_DOWNS else ()
 
 
 def _add_options(session: Session) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ghl_sync.admin.fields import row_of
 from ghl_sync.conf import config
@@ -24,12 +24,18 @@ def _labels(model: str, row: FieldMap) -> list[str]:
     settings = config()
     if row.remote == "pipelineStageId":
         stages = Stage.objects.filter(
-            pipeline__location_id=settings.location_id, pipeline__name=settings.pipelines.get(model, "")
+            pipeline__location_id=settings.location_id,
+            pipeline__name=settings.pipelines.get(model, ""),
+            pipeline__gone_at__isnull=True,
+            gone_at__isnull=True,
         )
-        return list(stages.order_by("position").values_list("name", flat=True))
+        known: Mapping[str, str] = row.converter.codes if isinstance(row.converter, Choice) else {}
+        rows = stages.order_by("position").values_list("code", "name")
+        # A stage that was renamed over there is still the one of our code.
+        return [known.get(code, name) for code, name in rows]
     if not row.custom:
         return []
-    fields = RemoteField.objects.filter(location_id=settings.location_id, key=row.remote)
+    fields = RemoteField.objects.filter(location_id=settings.location_id, key=row.remote, gone_at__isnull=True)
     return [str(label) for options in fields.values_list("options", flat=True)[:1] for label in options]
 
 

@@ -37,8 +37,6 @@ from trips.text import fold_name
 
 logger = logging.getLogger("ghl_sync.options")
 
-# Drop-downs whose options are our records; all others are the operator's to edit.
-GROWING = frozenset({"trip_name", "vendor"})
 VENDOR_FIELD = TRIP.by_name["vendor"].remote
 # How often one turn writes a list whose options vanish again, and how many refusals it takes to find the bad names.
 ROUNDS, REFUSALS = 2, 12

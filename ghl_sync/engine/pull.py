@@ -30,7 +30,7 @@ from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.importing import Importer, Newcomer
 from ghl_sync.engine.results import KindCounts, PullReport
 from ghl_sync.engine.session import CannotRun, Session
-from ghl_sync.mapping.table import MAPS
+from ghl_sync.mapping.table import FINGERPRINT, MAPS
 from ghl_sync.mapping.translate import read_record
 from ghl_sync.models import Arrival, Cause, Kind, Lane, Link, Run, SeenPage
 from trips.models import Contact, Passenger, Trip
@@ -180,6 +180,9 @@ class _Pull:
         row = state.unfinished_run(self.mode)
         if row is not None and _at_work(row):
             raise CannotRun(f"A {self.mode.label.lower()} pull is at work already; wait until it is done.")
+        if row is not None and row.cursor.get("mapping", FINGERPRINT) != FINGERPRINT:
+            state.finish_run(row, ok=False, report=row.report, error="Broken off; TripBuilder was updated meanwhile.")
+            row = None
         if row is not None and (row.only != self.only or (row.since is None) != (self.since is None)):
             state.finish_run(row, ok=False, report=row.report, error="Broken off; another pull was asked for.")
             row = None
@@ -199,7 +202,7 @@ class _Pull:
 
     def _remember(self, cursor: Mapping[str, Any]) -> None:
         if self.run_row is not None:
-            owner = {"host": socket.gethostname(), "pid": os.getpid(), "first": self.first_fill}
+            owner = {"host": socket.gethostname(), "pid": os.getpid(), "first": self.first_fill, "mapping": FINGERPRINT}
             state.advance_run(self.run_row, cursor={**cursor, **owner}, report=self._count_up().as_json())
 
     def _give_up_turn(self) -> None:
@@ -325,6 +328,8 @@ class _Pull:
     # One page of records
 
     def _take(self, kind: Kind, page: Page) -> None:
+        self.session.check_mapping()
+        self.session.know_stages(kind, page.records)
         counts = self.report.of(kind)
         counts.seen += page.size
         counts.failed += page.unreadable
@@ -428,6 +433,7 @@ class _Pull:
     def _merge(self, kind: Kind, record: Record, digest: str, link: Link) -> None:
         counts = self.report.of(kind)
         record, direct = self._trusted(record, link)
+        self.session.trust_blanks(kind, link.base, record)
         if self.dry:
             self._plan_only(record, link, counts)
             return
@@ -769,7 +775,7 @@ def _uid_of(kind: str, key: object) -> uuid.UUID | None:
 
 
 def digest_of(record: Record) -> str:
-    """One record's state as a fingerprint: everything it holds but its place in a search."""
+    """One record's state as a fingerprint: everything it holds but its place in a search, and how we read it."""
     raw = {key: value for key, value in record.raw.items() if key not in VOLATILE}
     text = json.dumps(raw, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+    return hashlib.blake2b((FINGERPRINT + text).encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()

@@ -156,13 +156,16 @@ def _fresh(session: Session, link: Link) -> bool:
 
 def _get(session: Session, link: Link) -> Record:
     try:
-        return session.read(link.kind, link.remote_id)
+        record = session.read(link.kind, link.remote_id)
     except NotFound as error:
         if others_answer(session, link):
             state.gone(link, error.words)
             state.release(link)
             raise Ended(Result.WAITING) from None
         raise TryLater("GoHighLevel does not find the record, and no other record either.") from None
+    session.know_stages(link.kind, [record])
+    session.trust_blanks(link.kind, link.base, record)
+    return record
 
 
 def _close_doubts(session: Session, link: Link, base: Base, record: Record, doubts: Collection[Write]) -> None:

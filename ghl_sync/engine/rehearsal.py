@@ -28,7 +28,7 @@ def drop_downs_held(session: Session) -> Iterator[None]:
     """
     held: list[RemoteField] = []
     growing = RemoteField.objects.filter(
-        location_id=session.config.location_id, key__in=(TRIP_NAMES, options.VENDOR_FIELD)
+        location_id=session.config.location_id, key__in=(TRIP_NAMES, options.VENDOR_FIELD), gone_at__isnull=True
     )
     try:
         for field_id in growing.values_list("pk", flat=True):

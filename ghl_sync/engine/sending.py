@@ -19,7 +19,7 @@ from ghl_sync.client.errors import (
     TryLater,
 )
 from ghl_sync.client.types import Record
-from ghl_sync.engine import apply, options, state
+from ghl_sync.engine import apply, definitions, options, state
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.results import Result
@@ -141,7 +141,7 @@ def verify(session: Session, link: Link, base: Base, sent: Values, record: Recor
             state.close_issues(link, fields=(name,), codes=apply.VALUE_ISSUES)
             continue
         new = state.open_issue(link, "kept", f"GoHighLevel kept another value for {name}.", field=name)
-        if new and value is not None and name in options.GROWING:
+        if new and value is not None and name in definitions.GROWING:
             _option_is_lost(session, link, table.by_name[name], str(value))
             base.agree_remote(name, kept)  # ours is not agreed: it goes again once the option is there
         else:
@@ -159,7 +159,7 @@ def _option_is_lost(session: Session, link: Link, row: FieldMap, label: str) -> 
 def note_unsendable(session: Session, link: Link, body: Body) -> None:
     """What has no option or field over there stays here, and says so."""
     for row, definition, label in body.missing_options:
-        if row.name in options.GROWING:
+        if row.name in definitions.GROWING:
             options.want(session, definition.id, label, link.kind, link.object_id)
         else:
             shown = "" if row.group else f" “{label[:80]}”"
@@ -169,5 +169,5 @@ def note_unsendable(session: Session, link: Link, body: Body) -> None:
         message = f"GoHighLevel has no field {row.remote}; run `manage.py ghl_setup --apply`."
         state.open_issue(link, "no_field", message, field=row.name)
     for name in body.missing_stages:
-        message = f"GoHighLevel's pipeline has no stage {name!r}; create it there, then run `manage.py ghl_setup`."
+        message = f"GoHighLevel's pipeline has no stage {name!r}. Make it there, or choose another stage here."
         state.open_issue(link, "no_option", message, field="stage")

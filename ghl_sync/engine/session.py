@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection
 
@@ -20,6 +22,9 @@ from ghl_sync.mapping.translate import Definitions
 from ghl_sync.models import Kind, Location
 
 PROBE_SECONDS = 60
+# So long a look at the list of fields speaks for those that records no longer have a value of.
+FIELDS_SEEN_SECONDS = 10.0
+OLD_CODE = "A newer version of TripBuilder is at work with this account; restart this process."
 
 
 class CannotRun(Exception):
@@ -53,6 +58,8 @@ class Session:
         self.client.lane = self.lane = lane
         self._definitions: Definitions | None = None
         self._rules: Rules | None = None
+        self._stages_asked_for: set[str] = set()
+        self._fields_seen_until = 0.0
         self.woken: set[int] = set()  # links that waited for something that this session made
 
     def twin(self, stop: threading.Event) -> Session:
@@ -67,7 +74,9 @@ class Session:
         if self._definitions is None:
             if self.location.refreshed_at is None:
                 self.refresh_definitions()
-            self._definitions = definitions.load(self.config)
+            if self._definitions is None:
+                self._accept_mapping()
+                self._definitions = definitions.load(self.config, self.location)
         return self._definitions
 
     @property
@@ -76,6 +85,16 @@ class Session:
         if self._rules is None:
             self._rules = rules.load(self.sensitive_direction())
         return self._rules
+
+    def _accept_mapping(self) -> None:
+        """Raises CannotRun when newer code than this has taken over; a dry run plans with what is here."""
+        if not self.client.read_only and not definitions.adopt_mapping(self.location):
+            raise CannotRun(OLD_CODE)
+
+    def check_mapping(self) -> None:
+        """Raises CannotRun when newer code has taken over since this work began: its plan is worth nothing now."""
+        if not definitions.is_current(self.location):
+            raise CannotRun(OLD_CODE)
 
     def read(self, kind: str, remote_id: str) -> Record:
         """One record of ours straight from GoHighLevel, never from the lagging index. Raises NotFound, TryLater."""
@@ -97,9 +116,46 @@ class Session:
         return rules.sensitive_bound(self.config, self.location)
 
     def refresh_definitions(self) -> None:
-        """Fetch location, pipelines and fields (three calls) into the cache tables."""
-        definitions.refresh(self.client, self.location)
+        """Fetch location, pipelines and fields (three calls) into the cache tables; a dry run only reads them."""
+        seen = definitions.fetch(self.client)
         self._definitions = None
+        if self.client.read_only:
+            self._definitions = definitions.rehearse(self.location, self.config, seen)
+        else:
+            self._accept_mapping()
+            definitions.store(self.location, self.config, seen)
+
+    def know_stages(self, kind: str, records: Iterable[Record]) -> None:
+        """A stage that nobody has met is new, most likely: look at once, and once only (API notes §5.1)."""
+        if kind == Kind.CONTACT:
+            return
+        met = {str(record.raw.get("pipelineStageId") or "") for record in records} - self._stages_asked_for - {""}
+        unknown = {stage_id for stage_id in met if not self.definitions.knows_stage(kind, stage_id)}
+        if unknown and definitions.unheard_of(self.config.location_id, unknown):
+            self.refresh_definitions()
+        self._stages_asked_for |= unknown
+
+    def trust_blanks(self, kind: str, base: Mapping[str, Any], record: Record) -> None:
+        """A record without values that it had: see first whether their fields still exist over there.
+
+        A field that is deleted takes its values along on every record, and that is nobody's wish to blank ours.
+        """
+        if not (record.complete or record.has_custom):
+            return
+        held = {name for side in ("v", "r") for name in base.get(side, {})}
+        blank = {
+            definition.id
+            for row in MAPS[kind].customs
+            if row.name in held
+            and (definition := self.definitions.fields.get(row.remote)) is not None
+            and definition.id not in record.custom
+        }
+        if not blank or time.monotonic() < self._fields_seen_until:
+            return
+        there = {definition.id for definition in self.client.list_custom_fields("all")}
+        self._fields_seen_until = time.monotonic() + FIELDS_SEEN_SECONDS
+        if blank - there:
+            self.refresh_definitions()
 
     def check_running(self, *, at_once: bool = False) -> None:
         """Raises CannotRun while traffic is stopped; tries once a minute, or `at_once`, whether the stop is over."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
@@ -46,6 +47,12 @@ class FieldMap:
     label: str = ""
 
     @cached_property
+    def fingerprint(self) -> str:
+        """What decides how its values are read and written, as a short text: another one means another agreement."""
+        text = "\0".join((self.name, self.remote, repr_of(self.converter), self.group, str(self.reference)))
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @cached_property
     def custom(self) -> bool:
         """Whether it lives in a custom field rather than in a native one."""
         return "." in self.remote
@@ -78,6 +85,10 @@ class ObjectMap:
         return {field.name: field for field in self.fields}
 
     @cached_property
+    def fingerprints(self) -> Mapping[str, str]:
+        return {field.name: field.fingerprint for field in self.fields}
+
+    @cached_property
     def sensitive(self) -> frozenset[str]:
         return frozenset(field.name for field in self.fields if field.group)
 
@@ -88,6 +99,17 @@ class ObjectMap:
     @cached_property
     def customs(self) -> tuple[FieldMap, ...]:
         return tuple(field for field in self.fields if field.custom)
+
+
+def repr_of(value: object) -> str:
+    """The same text in every process: a function by its name, a mapping by its sorted pairs, an object by its parts."""
+    if isinstance(value, Mapping):
+        return repr(sorted((str(key), repr_of(item)) for key, item in value.items()))
+    if callable(value):
+        return str(getattr(value, "__qualname__", type(value).__qualname__))
+    if is_dataclass(value):
+        return f"{type(value).__name__}({[(part.name, repr_of(getattr(value, part.name))) for part in fields(value)]})"
+    return type(value).__name__ if isinstance(value, Converter) else repr(value)
 
 
 Values = dict[str, Any]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
+import json
 from collections.abc import Mapping
 
 from ghl_sync.mapping.converters import (
@@ -176,3 +179,10 @@ CONTACT = ObjectMap(
 )
 
 MAPS: Mapping[str, ObjectMap] = {table.kind: table for table in (TRIP, PASSENGER, CONTACT)}
+# Stages that have a code of ours, by kind: code → the name it goes by over there.
+STAGES: Mapping[str, Mapping[str, str]] = {"trip": TRIP_STAGES, "passenger": PASSENGER_STAGES}
+
+# Which agreements this code can carry on; `LOADED_AT` tells of two codes which is the newer one.
+FINGERPRINTS: Mapping[str, Mapping[str, str]] = {kind: table.fingerprints for kind, table in MAPS.items()}
+FINGERPRINT = hashlib.blake2b(json.dumps(FINGERPRINTS, sort_keys=True).encode(), digest_size=8).hexdigest()
+LOADED_AT = dt.datetime.now(dt.UTC)

@@ -9,27 +9,56 @@ from typing import Any
 from ghl_sync.client.types import FieldDef, PipelineDef, Record
 from ghl_sync.mapping.converters import Canonical, MissingOption, Unreadable
 from ghl_sync.mapping.fields import FieldMap, ObjectMap, Values
+from trips.text import fold_name
 
 TITLE_LENGTH = 120
 
-# How a value is cleared, by data type (API notes §6: unverified; the doctor probes it, read-back verifies it).
+# How a value is cleared, by data type, until the self-test has found out (API notes §6: unverified).
 EMPTY_WIRE: Mapping[str, Any] = {"NUMERICAL": None, "MONETORY": None, "DATE": None, "CHECKBOX": []}
 
 
 @dataclass(frozen=True)
 class Definitions:
-    """What GoHighLevel defines: custom fields by full key, the pipeline of each kind of opportunity."""
+    """What GoHighLevel defines: custom fields by full key, the pipeline of each kind of opportunity.
+
+    `stages` maps a stage's id to our own value for it, whatever it is called today and whether or not it is still
+    there: a stage that was renamed or deleted takes nobody's stage away. `clearing` is what was seen to empty a field,
+    by data type.
+    """
 
     fields: Mapping[str, FieldDef]
     pipelines: Mapping[str, PipelineDef]
+    stages: Mapping[str, str] = field(default_factory=dict)
+    clearing: Mapping[str, Any] = field(default_factory=dict)
 
-    def stage_name(self, kind: str, stage_id: str) -> str | None:
+    def knows_stage(self, kind: str, stage_id: str) -> bool:
         pipeline = self.pipelines.get(kind)
-        return next((s.name for s in pipeline.stages if s.id == stage_id), None) if pipeline else None
+        return stage_id in self.stages or any(s.id == stage_id for s in (pipeline.stages if pipeline else ()))
 
-    def stage_id(self, kind: str, name: str) -> str | None:
+    def stage_value(self, row: FieldMap, kind: str, stage_id: str) -> Canonical:
+        """Our value for a stage. Raises Unreadable for one that nobody has met."""
+        known = self.stages.get(stage_id)
+        if known is not None:
+            return known
         pipeline = self.pipelines.get(kind)
-        return next((s.id for s in pipeline.stages if s.name == name), None) if pipeline else None
+        name = next((s.name for s in pipeline.stages if s.id == stage_id), None) if pipeline else None
+        if name is None:
+            raise Unreadable("is a stage that this pipeline does not have", stage_id)
+        return row.converter.read(name)
+
+    def stage_id(self, row: FieldMap, kind: str, value: Canonical) -> str | None:
+        """The stage over there that our value stands for: by its id, else by its name."""
+        pipeline = self.pipelines.get(kind)
+        if pipeline is None or not value:
+            return None
+        by_id = next((s.id for s in pipeline.stages if self.stages.get(s.id) == value), None)
+        label = str(row.converter.to_wire(value))
+        named = next((s.id for s in pipeline.stages if s.name == label), None)
+        return by_id or named or next((s.id for s in pipeline.stages if fold_name(s.name) == fold_name(label)), None)
+
+    def empty(self, data_type: str) -> Any:
+        """What empties a field of this type."""
+        return self.clearing.get(data_type, EMPTY_WIRE.get(data_type, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +132,10 @@ def _read(row: FieldMap, raw: Any, definition: FieldDef | None = None) -> Readin
 def _read_stage(table: ObjectMap, row: FieldMap, raw: Any, definitions: Definitions) -> Reading:
     if not isinstance(raw, str) or not raw:
         return Reading(unreadable="is not a stage", raw=raw)
-    name = definitions.stage_name(table.kind, raw)
-    if name is None:
-        return Reading(unreadable="is a stage that this pipeline does not have", raw=raw)
-    return _read(row, name)
+    try:
+        return Reading(definitions.stage_value(row, table.kind, raw))
+    except Unreadable as error:
+        return Reading(unreadable=error.reason, raw=raw)
 
 
 def read_local(table: ObjectMap, parts: Mapping[str, Any]) -> Values:
@@ -131,10 +160,9 @@ def build_body(table: ObjectMap, values: Mapping[str, Canonical], definitions: D
     for name, value in values.items():
         row = table.by_name[name]
         if row.remote == "pipelineStageId":
-            stage = row.converter.to_wire(value) if value else ""
-            stage_id = definitions.stage_id(table.kind, stage)
+            stage_id = definitions.stage_id(row, table.kind, value)
             if stage_id is None:
-                result.missing_stages.append(stage)
+                result.missing_stages.append(str(row.converter.to_wire(value)) if value else "")
                 continue
             result.body["stage_id"] = stage_id
         elif not row.custom:
@@ -145,7 +173,7 @@ def build_body(table: ObjectMap, values: Mapping[str, Canonical], definitions: D
                 result.missing_fields.append(row)
                 continue
             try:
-                custom[definition.id] = _custom_wire(row, value, definition)
+                custom[definition.id] = _custom_wire(row, value, definition, definitions)
             except MissingOption as error:
                 result.missing_options.append((row, definition, error.label))
                 continue
@@ -155,9 +183,9 @@ def build_body(table: ObjectMap, values: Mapping[str, Canonical], definitions: D
     return result
 
 
-def _custom_wire(row: FieldMap, value: Canonical, definition: FieldDef) -> Any:
+def _custom_wire(row: FieldMap, value: Canonical, definition: FieldDef, definitions: Definitions) -> Any:
     if value is None:
-        return EMPTY_WIRE.get(definition.data_type, "")
+        return definitions.empty(definition.data_type)
     return row.converter.to_wire(value, definition)
 
 

@@ -116,7 +116,7 @@ def _record(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
     if record is None:
         raise Mistake("This card is gone.", 404)
     pipeline = store.pipelines[record.pipeline_id]
-    stage = next(stage.name for stage in pipeline.stages if stage.id == record.stage_id)
+    stage = next((stage.name for stage in pipeline.stages if stage.id == record.stage_id), "")
     return {
         **_card(store, record),
         "pipeline": pipeline.name,

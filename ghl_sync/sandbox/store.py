@@ -260,6 +260,22 @@ class Store:
             self.pipelines[found.id] = replace(found, stages=stages)
             self._announce()
 
+    def add_stage(self, pipeline: str, name: str) -> Stage:
+        with self.lock:
+            found = self.pipeline(pipeline)
+            stage = Stage(self.new_id(), name, len(found.stages))
+            self.pipelines[found.id] = replace(found, stages=(*found.stages, stage))
+            self._announce()
+            return stage
+
+    def remove_stage(self, pipeline: str, name: str) -> None:
+        """Records that stand in it go on naming it: what GoHighLevel does with them is not known."""
+        with self.lock:
+            found = self.pipeline(pipeline)
+            stages = tuple(row for row in found.stages if row.name != name)
+            self.pipelines[found.id] = replace(found, stages=stages)
+            self._announce()
+
     def add_default(self, default: DefaultField) -> Field:
         return self.add_field(
             default.key, default.name, default.data_type, default.options, model=default.model, custom=default.custom

@@ -189,12 +189,33 @@ def test_missing_stages_are_named_and_look_alikes_recognised(connected: Sandbox)
 
     _code, report, _words = doctor()
 
-    assert lines(report, "problem") == [
-        ("trip pipeline", "TripBooking has no stage named TripComplete."),
-        ("passenger pipeline", "Passenger has no stage named TripReady."),
+    assert lines(report, "problem") == [("passenger pipeline", "Passenger has no stage named TripReady.")]
+    assert "add a stage named exactly TripReady." in fixes(report)[0]
+
+
+def test_a_stage_that_was_known_may_have_another_name(session: Session, connected: Sandbox) -> None:
+    connected.store.rename_stage("Passenger", "TripReady", "Ready")
+
+    code, report, _words = doctor()
+
+    assert code == 0
+    text = "Passenger's stage TripReady is called Ready there; TripBuilder knows it by its id."
+    assert ("passenger pipeline", text) in lines(report, "note")
+
+
+def test_apply_makes_a_field_again_that_was_there(session: Session, connected: Sandbox) -> None:
+    lodging = connected.store.field("lodging")
+    connected.store.remove_field("lodging")
+    connected.store.remove_field("max_passengers")
+
+    _code, report, _words = doctor("--apply")
+
+    assert report["applied"] == [
+        "Created the custom field opportunity.max_passengers (Places).",
+        "Created the custom field opportunity.lodging (Lodging kind).",
     ]
-    assert "rename its stage 'tripcomplete' to exactly TripComplete." in fixes(report)[0]
-    assert "add a stage named exactly TripReady." in fixes(report)[1]
+    assert (report["problems"], connected.store.field("lodging").options) == (0, lodging.options)
+    assert connected.store.field("max_passengers").data_type == "NUMERICAL"
 
 
 def test_a_missing_field_of_theirs_says_which_type_to_make(connected: Sandbox) -> None:

@@ -479,7 +479,7 @@ def test_the_name_of_a_trip_that_is_gone_is_not_added(session: Session, connecte
 
 
 def test_a_missing_stage_is_named_as_ghl_names_it(session: Session, connected: Sandbox) -> None:
-    connected.store.rename_stage("TripBooking", "FormSubmit", "Enquiry")
+    connected.store.remove_stage("TripBooking", "FormSubmit")
     session.refresh_definitions()
     trip = a_trip()
     assert pushed(session)["failed"] == 1
