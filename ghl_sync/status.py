@@ -37,7 +37,8 @@ def status() -> dict[str, Any]:
 def account_row() -> Location | None:
     """The account that is mirrored to; None before its first call or without settings."""
     location_id = config().location_id
-    return Location.objects.filter(location_id=location_id).first() if location_id else None
+    rows = Location.objects.select_related("sending_paused_by", "fetching_paused_by")
+    return rows.filter(location_id=location_id).first() if location_id else None
 
 
 def paused(location: Location | None) -> str | None:

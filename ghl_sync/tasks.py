@@ -48,8 +48,7 @@ class _Wake:
 
     def __init__(self) -> None:
         self.link_ids: dict[int, None] = {}
-        self.sweeps = False
-        self.events = False
+        self.names: dict[str, None] = {}  # tasks without arguments, in the order of asking
 
     def __call__(self) -> None:
         if not config().configured or time.monotonic() < _Wake.silent_until:
@@ -59,10 +58,10 @@ class _Wake:
             with impatiently(PATIENCE_MS), transaction.atomic():
                 if self.link_ids:
                     async_task("ghl_sync.tasks.reconcile", list(self.link_ids)[:MOST_IDS])
-                if self.sweeps or len(self.link_ids) > MOST_IDS:
-                    async_task("ghl_sync.tasks.sweep")
-                if self.events:
-                    async_task("ghl_sync.tasks.handle_events")
+                if len(self.link_ids) > MOST_IDS:
+                    self.names["sweep"] = None
+                for name in self.names:
+                    async_task(f"ghl_sync.tasks.{name}")
         except Exception as error:  # noqa: BLE001 - a broker may fail in any way; the save has succeeded all the same
             _Wake.silent_until = time.monotonic() + SILENT_SECONDS
             logger.warning("the queue could not be woken (%s); the sweep will find the change", type(error).__name__)
@@ -88,13 +87,18 @@ def wake_after_commit(link_id: int | None) -> None:
 
 def sweep_after_commit() -> None:
     """Once the transaction at hand has committed, look for everything that is due."""
-    _pending().sweeps = True
+    _pending().names["sweep"] = None
+
+
+def pull_after_commit() -> None:
+    """Once the transaction at hand has committed, fetch what has changed."""
+    _pending().names["pull_changes"] = None
 
 
 def wake_inbox() -> None:
     """Have the webhooks that wait handled. Called outside a transaction: what waits is stored."""
     wake = _Wake()
-    wake.events = True
+    wake.names["handle_events"] = None
     wake()
 
 
@@ -169,7 +173,12 @@ def _pull(session: Session, *, full: bool) -> None:
 
 def refresh_definitions() -> None:
     """Pipelines, stages, fields, options and settings as they are in GoHighLevel now."""
-    _run(lambda session: session.refresh_definitions())
+    _run(_refresh_definitions)
+
+
+def _refresh_definitions(session: Session) -> None:
+    session.check_fetching()
+    session.refresh_definitions()
 
 
 def _run(work: Callable[[Session], object]) -> None:

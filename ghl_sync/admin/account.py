@@ -1,4 +1,4 @@
-"""What every page says of the account: not connected, stopped, sensitive data still to be confirmed."""
+"""What every page says of the account: not connected, stopped, paused, sensitive data still to be confirmed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from ghl_sync.status import account_row, paused
 from trips.models import Trip
 
 _CACHED = "_ghl_account"
+SWITCHES = ("sending", "fetching")
+MAY_SWITCH = "ghl_sync.change_location"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,11 @@ class Account:
         """Why nothing is sent at the moment, in one sentence; empty when all is well."""
         if not self.configured:
             return NOT_CONFIGURED
-        return f"GoHighLevel is stopped: {self.paused}" if self.paused else ""
+        return f"GoHighLevel is stopped: {self.paused}" if self.paused else self.pause_words("sending")
+
+    def pause_words(self, switch: str) -> str:
+        """Who paused `sending` or `fetching`, and since when; empty while it goes on."""
+        return self.location.pause_words(switch) if self.location else ""
 
     @property
     def sensitive_is_open(self) -> bool:
@@ -55,18 +61,25 @@ def account_of(request: HttpRequest) -> Account:
 
 
 def page_context(request: HttpRequest) -> dict[str, Any]:
-    """For every page of the admin (`UNFOLD["GLOBAL_CALLBACK"]`): the banner's reason, for staff only."""
+    """For every page of the admin (`UNFOLD["GLOBAL_CALLBACK"]`): what the banners say, for staff only."""
     user = getattr(request, "user", None)
     if user is None or not (user.is_active and user.is_staff):
         return {}
-    return {"ghl_paused": account_of(request).paused}
+    account = account_of(request)
+    paused = {name: words for name in SWITCHES if (words := account.pause_words(name))}
+    return {
+        "ghl_paused": account.paused,
+        "ghl_switched_off": paused,
+        "ghl_running": [name for name in SWITCHES if name not in paused] if account.location else [],
+        "ghl_may_switch": user.has_perm(MAY_SWITCH),
+    }
 
 
 def saved_sentence(account: Account, saved: Any) -> tuple[int, str]:
     """Level and text of what to say after `saved` was saved."""
     if not account.configured:
         return messages.INFO, f"Saved here. {account.hindrance}"
-    if account.paused:
+    if account.hindrance:
         return messages.WARNING, f"Saved here; it follows when traffic runs again. {account.hindrance}"
     if isinstance(saved, Trip) and saved.organiser_id is None and not config().fallback_email:
         return messages.WARNING, "Saved. It goes to GoHighLevel once it has a lead organiser."

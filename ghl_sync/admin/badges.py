@@ -84,7 +84,9 @@ def _with(head: str, reason: str) -> str:
 def _why_idle(account: Account) -> str:
     if not account.configured:
         return "GoHighLevel is not connected"
-    return "GoHighLevel is stopped" if account.paused else ""
+    if account.paused:
+        return "GoHighLevel is stopped"
+    return "sending is paused" if account.pause_words("sending") else ""
 
 
 def ago(moment: dt.datetime) -> str:

@@ -22,6 +22,7 @@ from ghl_sync.admin.badges import SHORT, ago, badge_of
 from ghl_sync.admin.fields import is_sensitive, label_of, may_see_value
 from ghl_sync.admin.filters import KindFilter, LinkKindFilter, OpenFilter, StateFilter, UnresolvedFilter
 from ghl_sync.admin.panel import events_of
+from ghl_sync.admin.switches import switch_view
 from ghl_sync.engine import resolve
 from ghl_sync.models import Conflict, Issue, Link, Run
 from trips.admin.base import Elsewhere, badge, said
@@ -108,7 +109,12 @@ class LinkAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(confirm_sensitive)
-        return [path("confirm-sensitive/", view, name="ghl_sync_confirm_sensitive"), *super().get_urls()]
+        switch = self.admin_site.admin_view(switch_view)
+        return [
+            path("confirm-sensitive/", view, name="ghl_sync_confirm_sensitive"),
+            path("switch/", switch, name="ghl_sync_switch"),
+            *super().get_urls(),
+        ]
 
     def has_sync_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user

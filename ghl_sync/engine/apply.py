@@ -91,6 +91,8 @@ def settle(
         readings = None if record is None else read_record(local.table, record, session.definitions)
         plan = plan_for(session, link, local, base, readings, record, seen)
         changed = _carry_out(link, local, base, plan, readings, record)
+        if changed and session.fetching_paused:
+            session.check_fetching()  # what they changed must not come in; none of this transaction stays
         if changed and readings is not None:
             state.record_arrival(link, via, _arrived(link, local, plan, readings))
         fan_out(session, link, local, base)

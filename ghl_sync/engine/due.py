@@ -16,7 +16,7 @@ from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.local import load
 from ghl_sync.engine.push import reconcile
 from ghl_sync.engine.results import PushReport, Result
-from ghl_sync.engine.session import Session
+from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.models import Change, Kind, Link, Write
 
 logger = logging.getLogger("ghl_sync.push")
@@ -141,7 +141,7 @@ def safely(session: Session, link_id: int) -> Result:
     except MissingScope as error:
         logger.warning("record %s waits: %s", link_id, error.words)  # the others may not need this scope
         return Result.FAILED
-    except GHLError:
+    except (GHLError, CannotRun):
         raise
     except Exception:
         logger.exception("record %s failed", link_id)

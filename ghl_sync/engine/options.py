@@ -77,6 +77,7 @@ def serve(session: Session) -> int:
     """
     served = 0
     for field_id in WantedOption.objects.values_list("remote_field", flat=True).distinct():
+        session.check_sending()
         field = state.claim_field(field_id, session.config.lease)
         if field is not None:
             served += _take_turn(session, field)

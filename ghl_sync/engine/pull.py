@@ -22,7 +22,7 @@ from typing import Any
 
 from django.db import DatabaseError, connection, transaction
 
-from ghl_sync.client.errors import GHLError, NotFound, Refused
+from ghl_sync.client.errors import GHLError, MissingScope, NotFound, Refused
 from ghl_sync.client.types import Page, Record
 from ghl_sync.conf import INCREMENTAL_OVERLAP_SECONDS
 from ghl_sync.engine import apply, importing, state
@@ -146,12 +146,13 @@ class _Pull:
     def run(self) -> PullReport:
         self._open_run()
         try:
+            self.session.check_fetching()
             self._definitions()
             kinds = self._kinds()
             self._check_pipelines(kinds)
             self.importer = Importer(self.session, dry=self.dry)
             for kind in kinds:
-                if self._cancelled() or not self._walk(kind):
+                if self._cancelled() or not self._walk_if_allowed(kind):
                     return self._ended_early()
         except (KeyboardInterrupt, SystemExit):
             self._give_up_turn()
@@ -239,7 +240,12 @@ class _Pull:
     def _definitions(self) -> None:
         wanted = DEFINITIONS in self.only or not self.only
         if (wanted and self.mode is Run.Mode.FULL) or self.only == [DEFINITIONS]:
-            self.session.refresh_definitions()
+            try:
+                self.session.refresh_definitions()
+            except MissingScope as error:
+                if self.session.location.refreshed_at is None:
+                    raise
+                self.report.error = error.words  # those of the last time must do
 
     def _kinds(self) -> list[Kind]:
         done = self.run_row.cursor.get("done", []) if self.run_row else []
@@ -255,11 +261,20 @@ class _Pull:
                     f"GHL_{kind.upper()}_PIPELINE, then run `manage.py ghl_setup`."
                 )
 
+    def _walk_if_allowed(self, kind: Kind) -> bool:
+        """As `_walk`; a kind that the token may not read never stops the others, and the run still ends as failed."""
+        try:
+            return self._walk(kind)
+        except MissingScope as error:
+            self.report.error = error.words
+            return True
+
     def _walk(self, kind: Kind) -> bool:
         """Every page of one kind; False when it has to end before that."""
         scan = _Scan(kind, self.session.location.page_size)
         cursor = self._resume(scan)
         while True:
+            self.session.check_fetching()
             self.asked_at = database_now()
             page = self._page(scan, cursor)
             self._note_start(page)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from ghl_sync.client.errors import (
     GHLError,
+    MissingScope,
     NeedsAttention,
     NotFound,
     RateLimited,
@@ -24,7 +25,7 @@ from ghl_sync.engine.deleting import delete
 from ghl_sync.engine.local import MODELS, load
 from ghl_sync.engine.results import Result
 from ghl_sync.engine.sending import Ended, facts_of, send
-from ghl_sync.engine.session import Session
+from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.engine.state import Seen
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import read_record
@@ -34,10 +35,14 @@ OWNER_SECONDS = 3.0
 
 
 def reconcile(session: Session, link_id: int, *, force: bool = False) -> Result:
-    """Bring one record to rest as far as possible now. Raises NeedsAttention when all traffic must stop."""
+    """Bring one record to rest as far as possible now.
+
+    Raises NeedsAttention when all traffic must stop, CannotRun when somebody has stopped or paused it.
+    """
     link = Link.objects.filter(pk=link_id).first()
     if link is None or link.ignored_at is not None:
         return Result.UNCHANGED
+    session.check_sending()
     if link.kind != Kind.CONTACT and not link.remote_id:
         _owner_first(session, link)
     claimed = state.claim(link_id, session.config.lease, force=force)
@@ -61,6 +66,12 @@ def _attempt(session: Session, claimed: Link) -> Result:
             return _work(session, claimed)
     except Ended as done:
         return done.result
+    except CannotRun as error:  # somebody stopped or paused it while this record was at hand
+        state.release(claimed, why=str(error), after=60 * session.config.scale)
+        return Result.WAITING
+    except MissingScope as error:
+        state.retry_later(claimed, error.words, session.config, after=60 * session.config.scale)
+        raise
     except NeedsAttention as error:
         state.release(claimed, why=error.words, after=60 * session.config.scale)
         raise
@@ -78,6 +89,8 @@ def _attempt(session: Session, claimed: Link) -> Result:
 def _work(session: Session, link: Link) -> Result:
     seen = state.read_changes(link)
     session.client.lane = seen.lane
+    if session.fetching_paused and not seen.ids and link.deleted_at is None and not state.open_writes(link):
+        session.check_fetching()  # only their side has changed
     if not MODELS[link.kind]._base_manager.filter(pk=link.object_id).exists():
         return delete(session, link, seen)
     if link.parked_fields and _saved_since(seen, link.last_error_at):

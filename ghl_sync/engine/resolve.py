@@ -37,6 +37,14 @@ def ask_for(link: Link) -> None:
     state.ask_for(link)
 
 
+def switch(location: Location, name: str, *, user: Any, paused: bool) -> bool:
+    """Pause `sending` or `fetching`, or let it go on; False when it stood so already.
+
+    Saving here stays possible, and everything that waited goes afterwards.
+    """
+    return state.switch(location, name, user=user, paused=paused)
+
+
 def confirm_sensitive(location: Location, user: Any) -> int:
     """From now on passports and health records are written too; returns how many passengers that concerns.
 

@@ -31,6 +31,13 @@ class CannotRun(Exception):
     """There is no account to talk to, or its traffic is stopped; the text says what to do."""
 
 
+class Paused(CannotRun):
+    """A person has paused sending or fetching; what waits stays due."""
+
+
+GO_ON = "An administrator can let it go on with the button at the top of every page."
+
+
 class Session:
     """One client and what it needs to know. Not shared between threads."""
 
@@ -157,19 +164,45 @@ class Session:
         if blank - there:
             self.refresh_definitions()
 
+    @property
+    def fetching_paused(self) -> bool:
+        """As of the last look at the switches."""
+        return self.location.fetching_paused_at is not None
+
+    def check_sending(self) -> None:
+        """Asked before each record is sent. Raises Paused, or CannotRun when traffic was stopped meanwhile."""
+        self._check("sending")
+
+    def check_fetching(self) -> None:
+        """Asked before each page is fetched. Raises Paused, or CannotRun when traffic was stopped meanwhile."""
+        self._check("fetching")
+
+    def _check(self, switch: str) -> None:
+        if self.client.read_only:
+            return  # a dry run changes nothing on either side
+        fields = ["paused_at", "paused_reason", "sending_paused_at", "fetching_paused_at", f"{switch}_paused_by"]
+        self.location.refresh_from_db(fields=fields)
+        if self.location.paused_at is not None:
+            raise CannotRun(f"GoHighLevel is stopped: {self.location.paused_reason}")
+        if words := self.location.pause_words(switch):
+            raise Paused(f"{words} {GO_ON}")
+
     def check_running(self, *, at_once: bool = False) -> None:
         """Raises CannotRun while traffic is stopped; tries once a minute, or `at_once`, whether the stop is over."""
         self.location.refresh_from_db()
         if self.location.paused_at is None:
             return
-        if not at_once and not state.take_probe(self.location, PROBE_SECONDS):
+        if not at_once and not state.take_probe(self.location, PROBE_SECONDS * self.config.scale):
             raise CannotRun(f"GoHighLevel is stopped: {self.location.paused_reason}")
         try:
             self.client.get_location()
+        except MissingScope:
+            pass  # token and location are right; only this one question is not allowed
         except GHLError as error:
             raise CannotRun(f"GoHighLevel is stopped: {error.words}") from None
         if not self.client.read_only:
             state.resume(self.location)
+            self.location.refresh_from_db()
 
     @contextmanager
     def stop_on_trouble(self) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """What the sync's commands share: one JSON object on stdout, words for people on stderr, and the exit codes.
 
-0 is all well, 1 a record failed, 2 the command could not run at all.
+0 is all well, 1 a record failed or a person has paused it, 2 the command could not run at all.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from ghl_sync.client.errors import GHLError
-from ghl_sync.engine.session import CannotRun
+from ghl_sync.engine.session import CannotRun, Paused
 
 RECORD_FAILED = 1
 COULD_NOT_RUN = 2
@@ -35,9 +35,15 @@ class ReportingCommand(BaseCommand):
 
     @contextmanager
     def reporting(self, empty: Mapping[str, Any]) -> Iterator[None]:
-        """Turns what stops the whole command into a sentence and exit code 2; `empty` is the report's shape then."""
+        """Turns what stops the whole command into a sentence and exit code 2, or 1 where a person has paused it.
+
+        `empty` is the report's shape then.
+        """
         try:
             yield
+        except Paused as error:
+            self.report({**empty, "ok": False, "error": str(error)})
+            raise CommandError(str(error), returncode=RECORD_FAILED) from None
         except (CannotRun, GHLError) as error:
             words = error.words if isinstance(error, GHLError) else str(error)
             self.report({**empty, "ok": False, "error": words})

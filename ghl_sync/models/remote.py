@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import formats, timezone
 
 
 class Location(models.Model):
@@ -70,6 +71,15 @@ class Location(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.location_id
+
+    def pause_words(self, switch: str) -> str:
+        """Who paused `sending` or `fetching`, and since when; empty while it goes on."""
+        at, by = getattr(self, f"{switch}_paused_at"), getattr(self, f"{switch}_paused_by")
+        if at is None:
+            return ""
+        since = formats.date_format(timezone.localtime(at), "j M Y, H:i")
+        who = f" by {by.get_full_name() or by.get_username()}" if by is not None else ""
+        return f"{switch.capitalize()} was paused{who} on {since}."
 
 
 class RateSlot(models.Model):

@@ -10,6 +10,7 @@ from ghl_sync.engine.state.account import (
     remember_location,
     resume,
     swept,
+    switch,
     take_probe,
 )
 from ghl_sync.engine.state.adoption import (
@@ -280,6 +281,7 @@ __all__ = [
     "store_drifts",
     "store_event",
     "swept",
+    "switch",
     "take_probe",
     "tell_troubles",
     "tombstone_done",

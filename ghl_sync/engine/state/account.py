@@ -27,6 +27,13 @@ def resume(location: Location) -> None:
     Location.objects.filter(pk=location.pk).update(paused_reason="", paused_at=None, probe_at=None)
 
 
+def switch(location: Location, name: str, *, user: Any, paused: bool) -> bool:
+    """A person pauses `sending` or `fetching`, or lets it go on; False when it stood so already."""
+    at = f"{name}_paused_at"
+    rows = Location.objects.filter(pk=location.pk, **{f"{at}__isnull": paused})
+    return bool(rows.update(**{at: Now() if paused else None, f"{name}_paused_by": user if paused else None}))
+
+
 def swept(location: Location) -> None:
     """Our own heartbeat: at the end of every sweep, one that found traffic stopped or paused included."""
     remember_location(location, swept_at=database_now())

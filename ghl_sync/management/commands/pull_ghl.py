@@ -43,6 +43,7 @@ class Command(ReportingCommand):
         with self.reporting(shape):
             session = Session(read_only=options["dry_run"])
             session.check_running(at_once=True)
+            session.check_fetching()
             with session.stop_on_trouble(), unlogged_queries(), _Bars(hidden=options["no_progress"]) as bars:
                 report = pull(
                     session,
@@ -54,7 +55,7 @@ class Command(ReportingCommand):
                 )
         self._tell(report, session.missing_fields())
         self.report(report.as_json())
-        if report.failed:
+        if not report.ok:
             raise SystemExit(RECORD_FAILED)
 
     def _tell(self, report: PullReport, missing: list[str]) -> None:
@@ -68,6 +69,8 @@ class Command(ReportingCommand):
                 f"{counts.updated}; {counts.unchanged} unchanged, {counts.issues} issues, {counts.failed} failed, "
                 f"{counts.gone} gone."
             )
+        if report.error:
+            self.say(f"Not everything could be read: {report.error}")
         if missing:
             self.say(
                 f"GoHighLevel has no field {', '.join(missing)}: nothing was read of "

@@ -45,6 +45,7 @@ class Command(ReportingCommand):
 
     def _send(self, session: Session, kinds: list[Any], *, everything: bool) -> PushReport:
         session.check_running(at_once=True)
+        session.check_sending()
         if everything:
             outbox.mark_all(kinds)
         with session.stop_on_trouble(), tqdm(desc="records", unit="", disable=None) as bar:
