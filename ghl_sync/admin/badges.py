@@ -62,6 +62,8 @@ def badge_of(link: Any, account: Account) -> Badge:
 
 
 def _text(link: Any, state: State, account: Account) -> str:
+    if state is State.WAITING and link.held_until is not None and link.held_until > timezone.now():
+        return f"Deleted here; GoHighLevel’s opportunity follows at {clock(link.held_until)}"
     if state is State.WAITING:
         return _with("Waiting", link.waits_for or _why_idle(account))
     if state is State.WORKING:
@@ -87,6 +89,15 @@ def _why_idle(account: Account) -> str:
     if account.paused:
         return "GoHighLevel is stopped"
     return "sending is paused" if account.pause_words("sending") else ""
+
+
+def clock(moment: dt.datetime | None) -> str:
+    """ "14:32"; another day with its date."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    day = "" if local.date() == timezone.localdate() else formats.date_format(local, "j M ")
+    return day + formats.date_format(local, "H:i")
 
 
 def ago(moment: dt.datetime) -> str:

@@ -22,12 +22,13 @@ from ghl_sync import tasks
 from ghl_sync.admin import forms
 from ghl_sync.admin.account import account_of, saved_sentence
 from ghl_sync.admin.badges import SHORT, badge_of, links_of
+from ghl_sync.admin.deleting import HeldDeletes
 from ghl_sync.admin.filters import ContactSyncFilter, PassengerSyncFilter, TripSyncFilter
 from ghl_sync.admin.panel import panel_for
 from ghl_sync.admin.unlinked import WorkList
 from ghl_sync.engine import resolve
 from ghl_sync.models import Kind, Link
-from trips.admin.base import ShownFilter, StaffAdmin, is_id
+from trips.admin.base import ShownFilter, is_id
 from trips.admin.people import (
     ContactAdmin,
     EmergencyContactInline,
@@ -61,7 +62,7 @@ class MirroredChangeList(ChangeList):
         self.sync_url = f"{url}?{urlencode({'ids': ids})}"
 
 
-class Mirrored(StaffAdmin):
+class Mirrored(HeldDeletes):
     """Mixed in before a page of `trips.admin`."""
 
     change_form_outer_before_template = "admin/ghl_sync/panel.html"
@@ -183,6 +184,7 @@ def _cell(pk: int, html: SafeString) -> SafeString:
 
 
 class MirroredTripAdmin(Mirrored, TripAdmin):
+    types_what_goes = True
     form = forms.MirroredTripForm
     list_filter = (("stage", ChoicesCheckboxFilter), TripSyncFilter, ShownFilter)
 

@@ -17,6 +17,7 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
 from ghl_sync import tasks
+from ghl_sync.admin import deleting
 from ghl_sync.admin.account import account_of, confirm_sensitive, list_context
 from ghl_sync.admin.badges import SHORT, ago, badge_of
 from ghl_sync.admin.fields import is_sensitive, label_of, may_see_value
@@ -113,6 +114,7 @@ class LinkAdmin(ReadOnlyAdmin):
         return [
             path("confirm-sensitive/", view, name="ghl_sync_confirm_sensitive"),
             path("switch/", switch, name="ghl_sync_switch"),
+            *deleting.urls(self.admin_site),
             *super().get_urls(),
         ]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from ghl_sync.client.errors import NotFound, TryLater
 from ghl_sync.client.types import Record
@@ -167,7 +168,7 @@ class Undone:
     emptied: tuple[str, ...] = ()
 
 
-def undo(link: Link) -> Undone:
+def undo(link: Link, *, by: Any = None) -> Undone:
     """Bring a deleted object back, with all its rows and numbers; the sync goes on as if nothing had happened.
 
     Answers "restore here" as well: what was changed in GoHighLevel meanwhile is then taken in. Raises CannotDo.
@@ -177,7 +178,7 @@ def undo(link: Link) -> Undone:
         record = DeletedRecord.objects.filter(link=seized).first()
         if record is None:
             raise CannotDo(f"Nothing was kept of {seized}: it was removed past the application.")
-        restored = kept.restore(record.rows)
+        restored = kept.restore(record.rows, by)
         state.revive(seized)
         for row in restored.rows:
             _row_is_back(row, config().count_delay)
@@ -190,6 +191,11 @@ def _row_is_back(row: Any, delay: float) -> None:
         state.revive_others(kind, [row.pk])
     if isinstance(row, Passenger) and row.trip_id is not None and row.attendance in SEATED:
         state.recount(row.trip_id, delay)
+
+
+def waiting() -> QuerySet[Link]:
+    """What is deleted here and still in GoHighLevel: held, on its way, or waiting for a person."""
+    return state.tombstones(config().location_id)
 
 
 def send_now(link: Link) -> None:

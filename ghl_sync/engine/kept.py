@@ -55,10 +55,10 @@ class Restored:
     emptied: list[str] = field(default_factory=list)
 
 
-def restore(text: str) -> Restored:
+def restore(text: str, by: Any = None) -> Restored:
     """Insert the rows under their old numbers, all or none. Raises CannotDo when something else stands in the way.
 
-    Part of the caller's transaction. Nothing is reported as changed here; the history notes the return.
+    Part of the caller's transaction. Nothing is reported as changed here; the history notes the return and whose it is.
     """
     found = list(serializers.deserialize("json", text, ignorenonexistent=True))
     restored = Restored([item.object for item in found])
@@ -77,7 +77,7 @@ def restore(text: str) -> Restored:
             f"{_named(restored.rows[0])} cannot be brought back: a record made meanwhile holds a value that may be "
             "there only once, such as the reference of a payment. Change that one, then undo again."
         ) from None
-    _note(restored.rows)
+    _note(restored.rows, by)
     return restored
 
 
@@ -114,10 +114,10 @@ def _refuse_if_it_may_return(row: Any, column: Any, value: Any) -> None:
         )
 
 
-def _note(rows: Iterable[Any]) -> None:
+def _note(rows: Iterable[Any], by: Any) -> None:
     for row in rows:
         try:
             history: Any = get_history_manager_for_model(row)
         except NotHistoricalModelError:
             continue
-        history.bulk_history_create([row], default_change_reason=REASON)
+        history.bulk_history_create([row], default_user=by, default_change_reason=REASON)

@@ -89,6 +89,7 @@ def test_a_trip_goes_there_comes_back_and_goes_away(page: Page, connected: Sandb
 
     # Deleted here, gone there.
     page.goto(f"/trips/trip/{trip.pk}/delete/")
+    page.get_by_label("Type the trip’s name").fill("Fjords by ship")
     page.locator("form input[type=submit], form button[type=submit]").last.click()
     expect(card).to_have_count(0, timeout=SLOW)
     assert connected.opportunities("TripBooking") == []
@@ -125,3 +126,25 @@ def test_pages_fit_a_phone(page: Page, path: str) -> None:
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     page.goto(path)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+
+
+def test_a_delete_is_taken_back(page: Page, connected: Sandbox, settings: Any) -> None:
+    settings.GHL_DELETE_HOLD_SECONDS = 60_000  # times a hundredth
+    trip = Trip.objects.create(name="Fjords by ship", capacity=12, organiser=ContactFactory())
+    log_in(page)
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.goto(f"/trips/trip/{trip.pk}/delete/")
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("#typed:invalid")).to_be_visible()  # nothing typed, nothing deleted
+    page.get_by_label("Type the trip’s name").fill("fjords by ship")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("is deleted here")).to_be_visible()
+    assert not Trip.objects.exists()
+
+    page.goto("/ghl_sync/link/deleted/")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    page.get_by_role("button", name="Undo").click()
+
+    expect(page.get_by_text("is back, with everything that belonged to it")).to_be_visible()
+    expect(page.locator("input[name=capacity]")).to_have_value("12")
+    assert Trip.objects.get() == trip

@@ -124,8 +124,8 @@ def test_what_nobody_needs_is_deleted(admin_client, model, make):
     name = model._meta.model_name
     first, second, third = make.create_batch(3)
 
-    admin_client.post(url(name, "delete", first.pk), {"post": "yes"})
-    chosen = {"action": "delete_selected", "_selected_action": [second.pk], "post": "yes"}
+    admin_client.post(url(name, "delete", first.pk), {"post": "yes", "typed": str(first)})
+    chosen = {"action": "delete_selected", "_selected_action": [second.pk], "post": "yes", "typed": "1"}
     admin_client.post(url(name, "changelist"), chosen)
 
     assert list(model.objects.all()) == [third]
