@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 
+from ghl_sync.engine.local import from_text
+from ghl_sync.mapping.converters import Choice
 from ghl_sync.mapping.fields import FieldMap
 from ghl_sync.mapping.table import MAPS
+from trips.admin.base import day
 
 # Models whose rows are parts of another object, with the object's kind and the part's name in the mapping.
 PARTS = {
@@ -19,6 +23,12 @@ PARTS = {
 }
 _MODELS = {part: model for model, (_kind, part) in PARTS.items()} | {"documents": "document"}
 _GROUPS = {"passport": "passport", "health": "health record", "document": "documents"}
+PART_LABELS = {
+    "passport": "passport",
+    "health": "health record",
+    "emergency": "emergency contact",
+    "documents": "documents",
+}
 # Fields of ours that the mapping holds under the names they go by over there.
 _REFERENCES = {("passenger", "trip_name"): "trip", ("passenger", "trip_id"): "trip"}
 
@@ -39,15 +49,20 @@ def label_of(kind: str, name: str) -> str:
     row = MAPS[kind].by_name.get(name) if kind in MAPS else None
     if row is None:
         return name.replace("_", " ")
-    if row.group:
-        return _GROUPS[row.group]
+    return _GROUPS[row.group] if row.group else full_label(kind, name)
+
+
+def full_label(kind: str, name: str) -> str:
+    """What staff call a mapped field, sensitive or not: "passport: issuing country"."""
+    row = MAPS[kind].by_name[name]
     model = apps.get_model("trips", _MODELS.get(row.part, kind))
     try:
         field: Any = model._meta.get_field(_REFERENCES.get((kind, name)) or row.attribute)
     except FieldDoesNotExist:
-        return row.label or name.replace("_", " ")
-    label = str(field.verbose_name)
-    return f"emergency contact: {label}" if row.part == "emergency" else label
+        label = row.label or row.attribute.replace("_", " ")
+    else:
+        label = str(field.verbose_name)
+    return f"{PART_LABELS[row.part]}: {label}" if row.part else label
 
 
 def labels(kind: str, names: Iterable[str], most: int = 4) -> str:
@@ -67,7 +82,44 @@ def may_see_value(user: Any, kind: str, name: str) -> bool:
     """Whether this user may read values of the field on a page of the sync."""
     if is_sensitive(kind, name):
         return False
+    return may_read(user, kind, name)
+
+
+def _models_of(kind: str, name: str) -> set[str]:
+    """The models whose permissions guard a mapped field: the object's, and that of its part."""
+    return {kind, _MODELS.get(MAPS[kind].by_name[name].part, kind)}
+
+
+def may_read(user: Any, kind: str, name: str) -> bool:
+    """Whether this user may read the field where it is decided about, sensitive or not; links to files never are."""
+    row = MAPS[kind].by_name.get(name) if kind in MAPS else None
+    if row is None or row.group == "document":
+        return False
     return all(
         user.has_perm(f"trips.view_{model}") or user.has_perm(f"trips.change_{model}")
-        for model in {kind, _MODELS.get(MAPS[kind].by_name[name].part, kind)}
+        for model in _models_of(kind, name)
     )
+
+
+def may_decide(user: Any, kind: str, name: str) -> bool:
+    """Whether this user may say which value the field holds: whoever may type it."""
+    known = kind in MAPS and name in MAPS[kind].by_name
+    return known and all(user.has_perm(f"trips.change_{model}") for model in _models_of(kind, name))
+
+
+def shown(kind: str, name: str, text: str) -> str:
+    """A value as a conflict keeps it, in the words of our forms: labels for codes, days as people write them."""
+    row = MAPS[kind].by_name.get(name) if kind in MAPS else None
+    if row is None or not text:
+        return text
+    try:
+        value = row.converter.to_local(from_text(row, text))
+    except ValueError:
+        return text  # kept when the field was of another kind
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dt.date):
+        return day(value)
+    return row.converter.codes.get(text, text) if isinstance(row.converter, Choice) else text

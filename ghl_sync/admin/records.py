@@ -21,11 +21,11 @@ from ghl_sync.admin import deleting
 from ghl_sync.admin.account import account_of, confirm_sensitive, list_context
 from ghl_sync.admin.badges import SHORT, ago, badge_of
 from ghl_sync.admin.fields import is_sensitive, label_of, may_see_value
-from ghl_sync.admin.filters import KindFilter, LinkKindFilter, OpenFilter, StateFilter, UnresolvedFilter
+from ghl_sync.admin.filters import KindFilter, LinkKindFilter, OpenFilter, StateFilter
 from ghl_sync.admin.panel import events_of
 from ghl_sync.admin.switches import switch_view
 from ghl_sync.engine import resolve
-from ghl_sync.models import Conflict, Issue, Link, Run
+from ghl_sync.models import Issue, Link, Run
 from trips.admin.base import Elsewhere, badge, said
 
 HIDDEN = "not shown"
@@ -239,55 +239,6 @@ class IssueAdmin(QuestionAdmin):
     def received(self, issue: Any) -> str:
         kind = issue.link.kind if issue.link else ""
         return HIDDEN if is_sensitive(kind, issue.field) else self._value(issue, issue.raw)
-
-
-@admin.register(Conflict)
-class ConflictAdmin(QuestionAdmin):
-    ended_by = "resolved_at"
-    ended = ("conflict was decided", "conflicts were decided")
-    empty_title = "No open conflicts"
-    empty_hint = "Fields that both sides changed since they last agreed are listed here, with what lost."
-    list_display = ("title", "record", "ours", "theirs", "outcome_shown", "opened")
-    list_filter = (UnresolvedFilter, ("outcome", ChoicesCheckboxFilter), KindFilter)
-    search_fields = ("field", "link__label")
-    fields = (
-        "title", "record", "before", "ours", "ours_at", "theirs", "theirs_at", "outcome_shown", "how", "opened_at",
-        "resolved_at", "resolved_by",
-    )  # fmt: skip
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).defer("link__base")
-
-    @display(description="field", ordering="field")
-    def title(self, conflict: Any) -> str:
-        return self.field_shown(conflict)
-
-    @display(description="TripBuilder")
-    def ours(self, conflict: Any) -> str:
-        return Truncator(self._value(conflict, conflict.our_value)).chars(200)
-
-    @display(description="GoHighLevel")
-    def theirs(self, conflict: Any) -> str:
-        return Truncator(self._value(conflict, conflict.their_value)).chars(200)
-
-    @display(description="agreed before")
-    def before(self, conflict: Any) -> str:
-        return self._value(conflict, conflict.base_value)
-
-    @display(description="outcome")
-    def outcome_shown(self, conflict: Any) -> SafeString:
-        if conflict.resolved_at is not None and conflict.outcome == Conflict.Outcome.ASKED:
-            return badge("Both sides agree now", "good")
-        colour = "bad" if conflict.outcome == Conflict.Outcome.ASKED else "plain"
-        return badge(conflict.get_outcome_display(), colour)
-
-    @display(description="how to settle it")
-    def how(self, conflict: Any) -> str:
-        if conflict.resolved_at is not None:
-            return ""
-        return (
-            "Give both sides the same value: open the record here, or in GoHighLevel, and type the one that is right."
-        )
 
 
 @admin.register(Run)

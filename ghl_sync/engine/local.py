@@ -258,7 +258,12 @@ def from_text(row: FieldMap, text: str) -> Any:
     """The canonical value that `as_text` wrote down."""
     if not text:
         return None
-    return json.loads(text) if isinstance(row.converter, (Integer, YesNo, Flag, Tags, Files)) else text
+    if not isinstance(row.converter, (Integer, YesNo, Flag, Tags, Files)):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # written down when the field was of another kind; it equals nothing, and says so to a person
 
 
 def last_edit(local: Local, name: str) -> tuple[dt.datetime | None, str]:

@@ -187,7 +187,10 @@ def put_back(conflict: Conflict, user: Any, *, shown: str) -> None:
             raise CannotDo(f"“{link.label}” was deleted here, so nothing can be put back into it.")
         if standing(link, name, as_text(local.values().get(name))) != shown:
             raise CannotDo("The field holds another value by now than this page showed; look at it and decide again.")
-        columns = _refer(local, lost) if row.reference else local.apply({name: from_text(row, lost)})
+        try:
+            columns = _refer(local, lost) if row.reference else local.apply({name: from_text(row, lost)})
+        except ValueError:
+            raise CannotDo("The field is of another kind now, so the value does not fit it; type it anew.") from None
         _save_as(local, columns, user)
         state.put_back_done(conflict)
 

@@ -655,7 +655,8 @@ def test_sensitive_values_are_nowhere_to_be_read(admin_client, account):
     issue = Issue.objects.create(
         link=link, field="passport.number", code="unreadable", message="cannot be read", raw=SECRET
     )
-    conflict = Conflict.objects.create(
+    # Its own page, where one decides between the values, is tested with the conflict desk.
+    Conflict.objects.create(
         link=link, field="passport.number", policy="ask", our_value=SECRET, their_value=SECRET, base_value=SECRET
     )
     unknown = Issue.objects.create(link=link, field="of_another_time", code="kept", message="kept", raw=SECRET)
@@ -672,7 +673,6 @@ def test_sensitive_values_are_nowhere_to_be_read(admin_client, account):
         url("issue", "changelist"),
         *(url("issue", "change", row.pk) for row in (issue, unknown, alone)),
         url("conflict", "changelist"),
-        url("conflict", "change", conflict.pk),
     ]
 
     answers = [admin_client.get(where) for where in pages]
