@@ -19,11 +19,12 @@ NIGHT_HOUR = 3
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`minutes` None is once a night."""
+    """`minutes` None is once a night, at `hour`."""
 
     name: str
     func: str
     minutes: int | None
+    hour: int = NIGHT_HOUR
 
 
 WANTED = (
@@ -32,6 +33,8 @@ WANTED = (
     Wanted("refresh definitions", "ghl_sync.tasks.refresh_definitions", 60),
     Wanted("forget old webhooks", "ghl_sync.tasks.forget_events", None),
     Wanted("fetch everything", "ghl_sync.tasks.pull_everything", None),
+    # After the pull, which mends most of what an audit would find.
+    Wanted("compare everything", "ghl_sync.tasks.compare_everything", None, NIGHT_HOUR + 1),
 )
 
 
@@ -73,5 +76,5 @@ def _first_run(wanted: Wanted) -> dt.datetime:
     now = timezone.localtime()
     if wanted.minutes is not None:
         return now + dt.timedelta(minutes=wanted.minutes)
-    tonight = now.replace(hour=NIGHT_HOUR, minute=10, second=0, microsecond=0)
+    tonight = now.replace(hour=wanted.hour, minute=10, second=0, microsecond=0)
     return tonight if tonight > now else tonight + dt.timedelta(days=1)

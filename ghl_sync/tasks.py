@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from django.db import transaction
+from django.db import models, transaction
 from django_q.tasks import async_task
 
 from ghl_sync.client.errors import GHLError, NeedsAttention
 from ghl_sync.conf import config
-from ghl_sync.engine import due, inbox, options
+from ghl_sync.engine import audit, due, inbox, options, outbox, repairs
 from ghl_sync.engine import pull as pulling
 from ghl_sync.engine.clock import impatiently
 from ghl_sync.engine.results import Result
 from ghl_sync.engine.session import CannotRun, Session, unlogged_queries
+from ghl_sync.models import Drift
 
 logger = logging.getLogger("ghl_sync.tasks")
 
@@ -39,6 +41,8 @@ SLICE_SECONDS = 30
 EVENTS_SECONDS = 2
 # Payloads stay small; what is left over is found by the sweep.
 MOST_IDS = 100
+# Finds of an audit mended in one task: what is missing here costs a call each.
+MOST_REPAIRS = 200
 
 
 class _Wake:
@@ -154,21 +158,68 @@ def forget_events() -> None:
     inbox.purge()
 
 
-def pull_changes() -> None:
-    """What changed in GoHighLevel since the last time; everything where nothing was pulled yet."""
-    _run(lambda session: _pull(session, full=False))
+def pull_changes(by: int | None = None) -> None:
+    """What changed in GoHighLevel since the last time; everything where nothing was pulled yet. `by` asked for it."""
+    _run(lambda session: _pull(session, full=False, by=by))
 
 
-def pull_everything() -> None:
-    """Every record, which alone shows what was deleted over there."""
-    _run(lambda session: _pull(session, full=True))
+def pull_everything(by: int | None = None) -> None:
+    """Every record, which alone shows what was deleted over there. `by` is the id of who asked for it."""
+    _run(lambda session: _pull(session, full=True, by=by))
 
 
-def _pull(session: Session, *, full: bool) -> None:
+def _pull(session: Session, *, full: bool, by: int | None) -> None:
     """One slice; a pull that needs more goes on in the next task."""
-    report = pulling.pull(session, full=full, seconds=SLICE_SECONDS)
+    report = pulling.pull(session, full=full, seconds=SLICE_SECONDS, by=by)
     if not report.complete:
         async_task(f"ghl_sync.tasks.{'pull_everything' if full else 'pull_changes'}")
+
+
+def compare_everything(by: int | None = None) -> None:
+    """The audit, a slice at a time. `by` is the id of who asked for it."""
+    _run(lambda session: _compare(session, by))
+
+
+def _compare(session: Session, by: int | None) -> None:
+    if not audit.audit(session, seconds=SLICE_SECONDS, by=by).complete:
+        async_task("ghl_sync.tasks.compare_everything")
+
+
+def repair(run_id: int) -> None:
+    """Have everything that an audit found mended, and sent as far as time allows; the sweep does the rest."""
+    _run(lambda session: _repair(session, run_id))
+
+
+def _repair(session: Session, run_id: int) -> None:
+    found = Drift.objects.filter(run=run_id, repaired_at__isnull=True).select_related("link").order_by("pk")
+    done = repairs.repair(session, found[:MOST_REPAIRS])
+    if done and found.exists():
+        async_task("ghl_sync.tasks.repair", run_id)
+    due.run_due(session, seconds=SHORT_SWEEP_SECONDS)
+
+
+def ask(name: str, *args: int) -> bool:
+    """Have a task of this module run soon, because a person pressed a button; False when the queue does not take it."""
+    try:
+        async_task(f"ghl_sync.tasks.{name}", *args)
+    except Exception as error:  # noqa: BLE001 - a broker may fail in any way; the person is told
+        logger.warning("the queue could not be asked (%s)", type(error).__name__)
+        return False
+    return True
+
+
+@contextmanager
+def bulk(model: type[models.Model]) -> Iterator[set[int]]:
+    """For imports and other writers that raise no signals: what they wrote reaches GoHighLevel with the next sweep.
+
+    The ids go into the set, and rows and marks commit together:
+
+        with tasks.bulk(Trip) as written:
+            written.update(trip.pk for trip in Trip.objects.bulk_create(rows))
+    """
+    with outbox.bulk(model) as ids:
+        yield ids
+        sweep_after_commit()
 
 
 def refresh_definitions() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from django.db import models
+from django.db import models, transaction
 
 from ghl_sync.conf import config
 from ghl_sync.engine import kept, state
 from ghl_sync.models import Kind, Lane, Link, kind_of
 from ghl_sync.suppression import is_muted
-from trips.models import Contact, Passenger, Trip
+from trips.models import Contact, Passenger, Trip, Vendor
 
+# Objects handled at once.
+CHUNK = 500
 MIRRORED: tuple[type[models.Model], ...] = (Trip, Passenger, Contact)
 
 
@@ -63,12 +66,29 @@ def mark_vendor(vendor_id: int) -> None:
 def mark_many(model: type[models.Model], object_ids: Iterable[int]) -> int:
     """For bulk writers, which raise no signals: record these objects as changed; returns how many."""
     ids = list(object_ids)
-    known = set(
-        Link.objects.filter(kind=str(model._meta.model_name), object_id__in=ids).values_list("object_id", flat=True)
-    )
-    for obj in model._base_manager.filter(pk__in=set(ids) - known):
-        state.ensure_link(obj, str(obj))
-    return state.record_changes(str(model._meta.model_name), ids, cause="saved", lane=Lane.BULK)
+    kind = str(model._meta.model_name)
+    for start in range(0, len(ids), CHUNK) if kind != Kind.VENDOR else ():
+        some = ids[start : start + CHUNK]
+        known = Link.objects.filter(kind=kind, object_id__in=some).values("object_id")
+        state.ensure_links(list(model._base_manager.filter(pk__in=some).exclude(pk__in=known)))
+    return state.record_changes(kind, ids, cause="saved", lane=Lane.BULK)
+
+
+@contextmanager
+def bulk(model: type[models.Model]) -> Iterator[set[int]]:
+    """One transaction of a bulk writer: ids put into the set are marked as changed when it ends, or not at all.
+
+    For trips, passengers, contacts and vendors; whoever writes passports, health records or emergency contacts in bulk
+    names their passengers. Wakes nobody: `tasks.bulk` does.
+    """
+    reported: tuple[type[models.Model], ...] = (*MIRRORED, Vendor)
+    if model not in reported:
+        names = ", ".join(one.__name__ for one in reported)
+        raise TypeError(f"{model.__name__} is not mirrored by itself; bulk() takes {names}.")
+    written: set[int] = set()
+    with transaction.atomic():
+        yield written
+        mark_many(model, sorted(written))
 
 
 def mark_all(kinds: Iterable[str]) -> int:

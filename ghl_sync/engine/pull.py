@@ -168,6 +168,8 @@ class _Pull:
             self.report.error = CANCELLED
             return self._finish()
         self.report.complete = False
+        if self.run_row is not None:
+            state.leave_run(self.run_row)  # the next slice may be another worker's
         return self._count_up()
 
     def _cancelled(self) -> bool:
@@ -179,7 +181,7 @@ class _Pull:
         if self.dry:
             return
         row = state.unfinished_run(self.mode)
-        if row is not None and _at_work(row):
+        if row is not None and run_at_work(row):
             raise CannotRun(f"A {self.mode.label.lower()} pull is at work already; wait until it is done.")
         if row is not None and row.cursor.get("mapping", FINGERPRINT) != FINGERPRINT:
             state.finish_run(row, ok=False, report=row.report, error="Broken off; TripBuilder was updated meanwhile.")
@@ -733,10 +735,10 @@ def _kind_of_opportunity(session: Session, record: Record) -> Kind | None:
 
 def at_work() -> bool:
     """Whether a pull is running this moment, anywhere."""
-    return any(_at_work(row) for row in Run.objects.filter(finished_at__isnull=True))
+    return any(run_at_work(row) for row in Run.objects.filter(finished_at__isnull=True))
 
 
-def _at_work(row: Run) -> bool:
+def run_at_work(row: Run) -> bool:
     """Whether somebody is pulling right now; a process of this machine that has ended is not."""
     owner = row.cursor
     if owner.get("host") == socket.gethostname() and isinstance(owner.get("pid"), int):

@@ -1,4 +1,4 @@
-"""What the sync's commands share: one JSON object on stdout, words for people on stderr, and the exit codes.
+"""What the sync's commands share: one JSON object on stdout, words and bars for people on stderr, the exit codes.
 
 0 is all well, 1 a record failed or a person has paused it, 2 the command could not run at all.
 """
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
 
 from ghl_sync.client.errors import GHLError
 from ghl_sync.engine.session import CannotRun, Paused
@@ -51,3 +52,25 @@ class ReportingCommand(BaseCommand):
         except KeyboardInterrupt:
             self.say("Stopped. Nothing is lost: the next run goes on from here.")
             raise SystemExit(INTERRUPTED) from None
+
+
+class Bars:
+    """One progress bar a kind, on stderr; silent where that is no terminal."""
+
+    def __init__(self, *, hidden: bool) -> None:
+        self._off: bool | None = True if hidden else None
+        self._bars: dict[str, tqdm[Any]] = {}
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for bar in self._bars.values():
+            bar.close()
+
+    def show(self, kind: str, done: int, total: int | None) -> None:
+        bar = self._bars.get(kind)
+        if bar is None:
+            bar = self._bars[kind] = tqdm(desc=kind, total=total, unit="", disable=self._off)
+        bar.total = total
+        bar.update(done - bar.n)

@@ -10,10 +10,11 @@ from trips.encryption import EncryptedTextField
 
 class Drift(models.Model):
     class What(models.TextChoices):
-        DIFFERS = "differs", "Both sides differ"
+        DIFFERS = "differs", "Changed in GoHighLevel, not fetched"
+        KEPT_APART = "kept_apart", "Different on both sides, though agreed on"
         NOT_THERE = "not_there", "Missing in GoHighLevel"
         NOT_HERE = "not_here", "Missing here"
-        NOT_SENT = "not_sent", "Changed here past the sync"
+        NOT_SENT = "not_sent", "Changed here, not sent"
         NO_LINK = "no_link", "Never reported to the sync"
 
     run = models.ForeignKey("ghl_sync.Run", on_delete=models.CASCADE, related_name="drifts")

@@ -27,6 +27,15 @@ def ensure_link(obj: models.Model, label: str) -> Link:
     return link
 
 
+def ensure_links(objects: Sequence[models.Model]) -> None:
+    """Links for objects that have none yet; one that somebody makes this moment stays."""
+    links = [
+        Link(kind=kind_of(obj), object_id=obj.pk, uid=obj.uid, label=str(obj)[:LABEL_LENGTH])  # type: ignore[attr-defined]
+        for obj in objects
+    ]
+    Link.objects.bulk_create(links, batch_size=500, ignore_conflicts=True)
+
+
 def unpark(links: models.QuerySet[Link]) -> int:
     """Try these again: something that refused them has changed, or a person asks."""
     return links.update(parked_at=None, next_attempt_at=None, failures=0, attempts=0, parked_fields=[])

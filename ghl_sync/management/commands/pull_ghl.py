@@ -9,12 +9,11 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
-from tqdm import tqdm
 
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.results import KindCounts, PullReport
 from ghl_sync.engine.session import Session, unlogged_queries
-from ghl_sync.management.output import COULD_NOT_RUN, RECORD_FAILED, ReportingCommand
+from ghl_sync.management.output import COULD_NOT_RUN, RECORD_FAILED, Bars, ReportingCommand
 
 KINDS = ("contacts", "trips", "passengers", "definitions")
 
@@ -44,7 +43,7 @@ class Command(ReportingCommand):
             session = Session(read_only=options["dry_run"])
             session.check_running(at_once=True)
             session.check_fetching()
-            with session.stop_on_trouble(), unlogged_queries(), _Bars(hidden=options["no_progress"]) as bars:
+            with session.stop_on_trouble(), unlogged_queries(), Bars(hidden=options["no_progress"]) as bars:
                 report = pull(
                     session,
                     full=options["full"],
@@ -81,28 +80,6 @@ class Command(ReportingCommand):
                 f"{report.passengers.unlinked} passengers name no trip that is known here; the admin's work list "
                 "“Not linked to a trip” has them."
             )
-
-
-class _Bars:
-    """One progress bar a kind, on stderr; silent where that is no terminal."""
-
-    def __init__(self, *, hidden: bool) -> None:
-        self._off: bool | None = True if hidden else None
-        self._bars: dict[str, tqdm[Any]] = {}
-
-    def __enter__(self) -> _Bars:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for bar in self._bars.values():
-            bar.close()
-
-    def show(self, kind: str, done: int, total: int | None) -> None:
-        bar = self._bars.get(kind)
-        if bar is None:
-            bar = self._bars[kind] = tqdm(desc=kind, total=total, unit="", disable=self._off)
-        bar.total = total
-        bar.update(done - bar.n)
 
 
 def _moment(text: str) -> dt.datetime:
