@@ -15,7 +15,7 @@ from ghl_sync.client.errors import MissingScope, NeedsAttention, Refused, TryLat
 from ghl_sync.client.types import FieldDef, LocationInfo, PipelineDef
 from ghl_sync.conf import Config
 from ghl_sync.engine import options
-from ghl_sync.engine.definitions import as_field
+from ghl_sync.engine.definitions import NEVER, as_field
 from ghl_sync.engine.rehearsal import TRIP_NAMES
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.mapping import kinds
@@ -160,6 +160,7 @@ def diagnose(seen: Seen, *, config: Config, location: Location, names: Names, se
     if seen.fields is not None:
         found += _fields(seen.fields, seen.gone)
         found += _options(seen.fields, names)
+    found += _clearing(location)
     found.append(_limits(location))
     found.append(_sensitive(sensitive))
     return found
@@ -362,6 +363,15 @@ def _look_alikes(definition: FieldDef) -> Iterator[Finding]:
         text = f"Options of {definition.name} that look alike: {_some(pairs)}."
         fix = "Keep one of each in GoHighLevel: give the records of the other the one to keep, then remove the other."
         yield Finding(Level.NOTE, "option", text, fix, tuple(pairs))
+
+
+def _clearing(location: Location) -> Iterator[Finding]:
+    """Types that nothing emptied when `manage.py ghl_selftest` tried."""
+    stubborn = sorted(data_type for data_type, wire in location.clearing.items() if wire == NEVER)
+    if stubborn:
+        text = f"GoHighLevel does not empty fields of the type {', '.join(stubborn)} from outside."
+        fix = "Clear such a value in GoHighLevel itself; each record says so. `manage.py ghl_selftest` tries again."
+        yield Finding(Level.NOTE, "clearing", text, fix)
 
 
 def _limits(location: Location) -> Finding:

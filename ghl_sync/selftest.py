@@ -18,7 +18,7 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from ghl_sync.client.errors import GHLError, NotFound
-from ghl_sync.client.types import Record
+from ghl_sync.client.types import FieldDef, Record
 from ghl_sync.engine import deleting, options, push, rehearsal, resolve
 from ghl_sync.engine.local import MODELS, load
 from ghl_sync.engine.rehearsal import TRIP_NAMES
@@ -29,7 +29,7 @@ from ghl_sync.mapping.fields import FieldMap, Way
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import read_record
 from ghl_sync.models import Kind, Link
-from trips.enums import Occupancy
+from trips.enums import Occupancy, TravelCategory
 from trips.models import Contact, Passenger, Trip
 from trips.services.enrolment import enrol
 
@@ -37,6 +37,12 @@ PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.3
 ROOMMATE_FIELD = "opportunity.user_roomate"
 BUSINESS_FIELD = "opportunity.travel_business_used"
+LODGING_FIELD = "opportunity.lodging"
+# One field of each data type that is mapped and can be cleared, and some more.
+CLEARED = {
+    Kind.TRIP: ("internal_notes", "price_per_person", "deposit_due", "nights_override", "lodging", "travel_category"),
+    Kind.PASSENGER: ("roommate_request", "is_child"),
+}
 EDITED = "Edited in GoHighLevel by the self-test"
 
 
@@ -89,8 +95,8 @@ class SelfTest:
             ("create", self._create),
             ("option", self._option),
             ("update", self._update),
-            ("clear", self._clear),
             ("enrol", self._enrol),
+            ("clear", self._clear),
             ("edit there", self._edit_there),
             ("delete", self._delete_both),
         ):
@@ -125,6 +131,7 @@ class SelfTest:
 
     def _trip(self, contact: Contact, today: dt.date) -> Trip:
         business = self.session.definitions.fields.get(BUSINESS_FIELD)
+        lodging = self.session.definitions.fields.get(LODGING_FIELD)
         return Trip(
             name=self.trip_name,
             organiser=contact,
@@ -136,6 +143,9 @@ class SelfTest:
             capacity=8,
             price_per_person=Decimal("1234.50"),
             travel_business=business.options[0] if business and business.options else "",
+            travel_category=TravelCategory.OTHER,
+            lodging=lodging.options[0] if lodging and lodging.options else "",
+            nights_override=7,
         )
 
     def _option(self) -> str:
@@ -166,12 +176,60 @@ class SelfTest:
         return "A changed description and capacity arrived there."
 
     def _clear(self) -> str:
+        """One field of each type that is mapped; a type that stays filled is tried with other spellings of empty."""
         trip = Trip.objects.get(pk=self.made[Kind.TRIP])
-        trip.internal_notes, trip.price_per_person, trip.deposit_due = "", None, None
+        trip.internal_notes = trip.lodging = trip.travel_category = ""
+        trip.price_per_person = trip.deposit_due = trip.nights_override = None
         trip.save()
-        self._reconcile(Kind.TRIP)
-        self._compare(Kind.TRIP)
-        return "A text, an amount and a date that were cleared here are empty there."
+        passenger = Passenger.objects.get(pk=self.made[Kind.PASSENGER])
+        passenger.roommate_request, passenger.is_child = "", None
+        passenger.save()
+        refused = [kind for kind in CLEARED if not self._may_reconcile(kind)]
+        learnt = self._learn_to_clear()
+        for kind in CLEARED:
+            if refused or learnt:
+                resolve.ask_for(self._link(kind))
+                self._reconcile(kind)
+            self._compare(kind)
+        types = ", ".join(sorted({self._field_of(row).data_type for _kind, row in self._cleared()}))
+        return f"Values cleared here are empty there, of each type: {types}.{learnt}"
+
+    def _may_reconcile(self, kind: str) -> bool:
+        """Whether it came to rest; one spelling of empty may be refused and another one taken."""
+        try:
+            self._reconcile(kind)
+        except Failed:
+            return False
+        return True
+
+    def _cleared(self) -> list[tuple[str, FieldMap]]:
+        """The fields that were cleared here and are there."""
+        rows = [(kind, MAPS[kind].by_name[name]) for kind, names in CLEARED.items() for name in names]
+        return [(kind, row) for kind, row in rows if row.remote in self.session.definitions.fields]
+
+    def _field_of(self, row: FieldMap) -> FieldDef:
+        return self.session.definitions.fields[row.remote]
+
+    def _learn_to_clear(self) -> str:
+        """What it took to empty the fields that stayed filled. Raises Failed naming types that nothing empties."""
+        learnt, stubborn = set(), set()
+        records: dict[str, Record] = {kind: self._record(kind) for kind in CLEARED}
+        for kind, row in self._cleared():
+            definition = self._field_of(row)
+            if row.converter.read(records[kind].custom.get(definition.id)) is None:
+                continue
+            if rehearsal.learn_clearing(self.session, self._link(kind), row):
+                learnt.add(definition.data_type)
+            else:
+                stubborn.add(definition.data_type)
+        if stubborn:
+            raise Failed(
+                f"GoHighLevel does not empty fields of the type {', '.join(sorted(stubborn))}: a value cleared here "
+                "stays there, and each record says so. Clear such values in GoHighLevel itself."
+            )
+        return (
+            f" It took another spelling of empty for {', '.join(sorted(learnt))}, kept from now on." if learnt else ""
+        )
 
     def _enrol(self) -> str:
         passenger = Passenger(
@@ -181,6 +239,7 @@ class SelfTest:
             legal_last_name="Test",
             occupancy=Occupancy.SINGLE,
             roommate_request="Nobody",
+            is_child=False,
         )
         enrol(passenger=passenger)
         self.made[Kind.PASSENGER] = passenger.pk

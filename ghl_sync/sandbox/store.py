@@ -136,6 +136,10 @@ class Settings:
     unique_identifiers: tuple[str, ...] = ("email", "phone")
 
 
+# With these modes of `clearing` only one spelling of empty has an effect.
+CLEARING_WIRES: Mapping[str, Any] = {"null": None, "text": "", "list": []}
+
+
 class UnknownName(KeyError):
     """No record, pipeline, stage or field of this name; the text names it."""
 
@@ -511,7 +515,7 @@ class Store:
             name = f"customFields.{field_id}"
             if values.is_empty(value):
                 mode = self.clearing.get(definition.data_type, self.clearing.get("*", "works"))
-                if edit or mode == "works":
+                if edit or mode == "works" or (mode in CLEARING_WIRES and value == CLEARING_WIRES[mode]):
                     after.pop(field_id, None)
                 elif mode == "refused":
                     raise values.Invalid(f"{name} should not be empty")

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from ghl_sync.engine.session import Session
-from ghl_sync.models import Link, Pipeline, RemoteField
+from ghl_sync.models import Link, Location, Pipeline, RemoteField
 from ghl_sync.sandbox.routes import SCOPES
 from ghl_sync.sandbox.server import Sandbox
 from tests.factories import TripFactory, VendorFactory
@@ -358,3 +358,11 @@ def test_the_probe_never_meets_a_record(connected: Sandbox) -> None:
     probes = [one for one in connected.requests if "TripBuilderProbe0000" in one.path]
     assert {one.status for one in probes} <= {400, 404, 422}
     assert len(probes) == 3
+
+
+def test_a_type_that_nothing_empties_is_a_note(session: Session) -> None:
+    Location.objects.update(clearing={"DATE": "never", "TEXT": None})
+
+    _code, report, _words = doctor()
+
+    assert ("clearing", "GoHighLevel does not empty fields of the type DATE from outside.") in lines(report, "note")

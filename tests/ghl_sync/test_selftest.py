@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 from typing import Any
@@ -11,16 +12,16 @@ from django.core.management import CommandError, call_command
 
 from ghl_sync import selftest
 from ghl_sync.conf import Config
-from ghl_sync.engine import options, rehearsal, resolve
+from ghl_sync.engine import options, push, rehearsal, resolve
 from ghl_sync.engine.session import CannotRun, Session
-from ghl_sync.models import Change, Link, RemoteField, WantedOption
+from ghl_sync.models import Change, Issue, Link, Location, RemoteField, WantedOption
 from ghl_sync.sandbox.server import Sandbox
-from tests.factories import PassengerFactory, TripFactory
+from tests.factories import ContactFactory, PassengerFactory, TripFactory
 from trips.models import Contact, Passenger, Trip
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-STEPS = ["account", "create", "option", "update", "clear", "enrol", "edit there", "delete", "clean up"]
+STEPS = ["account", "create", "option", "update", "enrol", "clear", "edit there", "delete", "clean up"]
 
 
 def run(*words: str) -> tuple[int, dict[str, Any], str]:
@@ -194,10 +195,41 @@ def test_a_value_that_is_not_kept_is_named(connected: Sandbox) -> None:
     code, report, _words = run()
 
     assert code == 1
-    assert failed(report) == [
-        ("clear", "GoHighLevel holds other values of the trip for: internal_notes, deposit_due, price_per_person.")
-    ]
+    words = (
+        "GoHighLevel does not empty fields of the type CHECKBOX, DATE, LARGE_TEXT, MONETORY, NUMERICAL, RADIO, "
+        "SINGLE_OPTIONS, TEXT: a value cleared here stays there, and each record says so. Clear such values in "
+        "GoHighLevel itself."
+    )
+    assert failed(report) == [("clear", words)]
+    assert set(Location.objects.get().clearing.values()) == {"never"}
     nothing_is_left(connected)
+
+
+@pytest.mark.parametrize("default", ["ignored", "refused"])
+def test_another_spelling_of_empty_is_found_and_used_from_then_on(connected: Sandbox, default: str) -> None:
+    connected.store.clearing = {"DATE": "text", "LARGE_TEXT": "null"}
+    if default == "refused":
+        connected.store.clearing |= {"NUMERICAL": "refused"}
+
+    code, report, _words = run()
+
+    if default == "refused":
+        assert (code, failed(report)[0][0]) == (1, "clear")
+    else:
+        (step,) = (step["text"] for step in report["steps"] if step["name"] == "clear")
+        assert code == 0
+        assert step.endswith("It took another spelling of empty for DATE, LARGE_TEXT, kept from now on.")
+    assert {key: Location.objects.get().clearing[key] for key in ("DATE", "LARGE_TEXT")} == {
+        "DATE": "", "LARGE_TEXT": None,
+    }  # fmt: skip
+    trip = TripFactory(organiser=ContactFactory(), deposit_due=dt.date(2027, 1, 1))
+    push.reconcile(Session(), Link.objects.get(kind="trip", object_id=trip.pk).pk)
+    trip.deposit_due = None
+    trip.save()
+    push.reconcile(Session(), Link.objects.get(kind="trip", object_id=trip.pk).pk)
+    (card,) = connected.opportunities("TripBooking")
+    assert "deposit_date" not in connected.store.custom_by_key(card)
+    assert not Issue.objects.filter(closed_at=None).exists()
 
 
 def test_an_edit_that_never_arrives_here_fails(connected: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
