@@ -43,8 +43,6 @@ FLUSH_SECONDS = 1.0
 POLL_SECONDS = 0.05
 # Calls of the spread lanes lie at least this part of an even share apart: what a slow moment lost is caught up.
 SPREAD = 0.95
-# A call that leaves this much after its time moves its slot on by as much.
-LATE_SECONDS = 0.05
 # After a hold staff's edits leave first.
 AFTER_HOLD_SECONDS = 0.3
 # The day's end is asked for again after this long where GoHighLevel does not say when it is.
@@ -207,17 +205,17 @@ class DatabaseLimiter:
             asked = time.monotonic()
             wait, slot = self._reserve(right)
             if slot is not None:
-                return _Slot(slot.pk, slot.free_at, asked + wait)
+                return _Slot(slot.pk, slot.free_at, asked + wait, time.monotonic() + wait)
             if asked > ends:
                 raise RateLimited("More urgent calls take all of GoHighLevel's limit.", retry_after=self._longest_wait)
             self._refuse_if_long(wait)
             self._sleep(wait)
 
     def _leave_with(self, slot: _Slot) -> None:
-        """Wait for the slot's time. A call that leaves later than that counts from when it leaves."""
-        self._sleep(slot.leaves - time.monotonic())
-        late = time.monotonic() - slot.leaves
-        if late > LATE_SECONDS:
+        """Wait for the slot's time. A call that leaves later than the margin allows for counts from when it leaves."""
+        self._sleep(slot.latest - time.monotonic())
+        late = time.monotonic() - slot.earliest
+        if late > self._location.rate_interval_ms / 1000 * (MARGIN - 1) / 2:
             RateSlot.objects.filter(pk=slot.pk).update(free_at=slot.free_at + dt.timedelta(seconds=late))
 
     def _reserve(self, right: Right) -> tuple[float, RateSlot | None]:
@@ -291,11 +289,15 @@ class DatabaseLimiter:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A slot that is ours: when it comes free again, and when the call leaves by this process's monotonic clock."""
+    """A slot that is ours, and when it comes free again.
+
+    Its time lies between `earliest` and `latest` by this process's monotonic clock: the database's was read in between.
+    """
 
     pk: int
     free_at: dt.datetime
-    leaves: float
+    earliest: float
+    latest: float
 
 
 def _stopped() -> RateLimited:

@@ -32,6 +32,8 @@ from ghl_sync.mapping.translate import read_record
 from ghl_sync.models import Cause, Kind, Link, Write
 
 OWNER_SECONDS = 3.0
+# After a refusal for the limit. A longer one is the limiter's to remember: a staff edit may still go meanwhile.
+LIMIT_SECONDS, LONGEST_LIMIT_SECONDS = 10.0, 60.0
 
 
 def reconcile(session: Session, link_id: int, *, force: bool = False) -> Result:
@@ -76,7 +78,9 @@ def _attempt(session: Session, claimed: Link) -> Result:
         state.release(claimed, why=error.words, after=60 * session.config.scale)
         raise
     except RateLimited as error:
-        state.release(claimed, why="GoHighLevel's limit is used up.", after=error.retry_after or 10.0)
+        why = "GoHighLevel's limit is used up." if error.status else error.words
+        after = LIMIT_SECONDS if error.retry_after is None else min(error.retry_after, LONGEST_LIMIT_SECONDS)
+        state.release(claimed, why=why, after=after * session.config.scale)
         return Result.WAITING
     except TryLater as error:
         state.retry_later(claimed, error.words, session.config, after=error.retry_after)
@@ -88,7 +92,7 @@ def _attempt(session: Session, claimed: Link) -> Result:
 
 def _work(session: Session, link: Link) -> Result:
     seen = state.read_changes(link)
-    session.client.lane = seen.lane
+    session.client.lane = _lane(session, link, seen)
     if session.fetching_paused and not seen.ids and link.deleted_at is None and not state.open_writes(link):
         session.check_fetching()  # only their side has changed
     if not MODELS[link.kind]._base_manager.filter(pk=link.object_id).exists():
@@ -103,6 +107,11 @@ def _work(session: Session, link: Link) -> Result:
     if not link.remote_id:
         return _create(session, link, seen)
     return _update(session, link, seen)
+
+
+def _lane(session: Session, link: Link, seen: Seen) -> str:
+    """The lane of a record's calls: that of its Changes; of a mere look at the other side, the run's own."""
+    return state.lane_of(seen.lane, seen.newest, link.failures, link.last_error_at) if seen.ids else session.lane
 
 
 def _create(session: Session, link: Link, seen: Seen) -> Result:

@@ -25,7 +25,7 @@ class Result(enum.StrEnum):
 
 @dataclass
 class PushReport:
-    """Counts of one push; `ok` is False when a record failed."""
+    """Counts of one push; `ok` is False when a record failed. Not `complete`: its time was up, or it was stopped."""
 
     calls: int = 0
     created: int = 0
@@ -35,6 +35,7 @@ class PushReport:
     waiting: int = 0
     failed: int = 0
     seconds: float = 0.0
+    complete: bool = True
 
     @property
     def ok(self) -> bool:
@@ -45,7 +46,9 @@ class PushReport:
         setattr(self, name, getattr(self, name) + 1)
 
     def as_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, **asdict(self)}
+        body = asdict(self)
+        del body["complete"]
+        return {"ok": self.ok, **body}
 
 
 @dataclass

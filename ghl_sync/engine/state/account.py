@@ -44,6 +44,20 @@ def queue_ran(location_id: str) -> None:
     Location.objects.filter(location_id=location_id).update(queue_ran_at=Now())
 
 
+def still_sending(location: Location, seconds: float) -> bool:
+    """A worker sends everything that is due, for so long or until it says so again. False when it must end.
+
+    It must when traffic is stopped, or a person has paused the sending.
+    """
+    runs = Location.objects.filter(pk=location.pk, paused_at__isnull=True, sending_paused_at__isnull=True)
+    return bool(runs.update(bulk_until=Now() + dt.timedelta(seconds=seconds)))
+
+
+def stop_sending(location: Location) -> None:
+    """That worker has ended."""
+    Location.objects.filter(pk=location.pk).update(bulk_until=None)
+
+
 def take_probe(location: Location, every: float) -> bool:
     """Whether it is this caller's turn to try whether a stop is over."""
     before = database_now() - dt.timedelta(seconds=every)

@@ -40,6 +40,12 @@ class Seen:
     newest: dt.datetime | None
 
 
+def lane_of(lane: str, edited_at: dt.datetime | None, failures: int, failed_at: dt.datetime | None) -> str:
+    """The lane of a record whose Changes are of this `lane`: one that failed gives way until it is edited again."""
+    edited = edited_at is not None and (failed_at is None or edited_at > failed_at)
+    return Lane.RETRY if failures and not edited else lane
+
+
 NOTHING_SEEN = Seen((), frozenset(), Lane.BULK, None)
 
 

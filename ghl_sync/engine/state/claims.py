@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Collection
 from typing import Any
 
 from django.db import models, transaction
@@ -19,6 +20,9 @@ from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.state.changes import Seen
 from ghl_sync.models import Change, Link
+
+# Links named in one statement; SQLite takes a thousand parameters.
+AT_ONCE = 500
 
 
 class LostLease(Exception):
@@ -64,6 +68,14 @@ def release(link: Link, *, why: str = "", after: float = 0.0) -> None:
     """Give a claim back without a result; nothing counts as failed."""
     next_at = database_now() + dt.timedelta(seconds=after) if after else None
     finish(link, next_attempt_at=next_at, waits_for=why[:255])
+
+
+def say_why(link_ids: Collection[int], words: str) -> None:
+    """These wait for something that has nothing to do with them; they may be tried at any time."""
+    ids = list(link_ids)
+    for start in range(0, len(ids), AT_ONCE):
+        some = Link.objects.filter(pk__in=ids[start : start + AT_ONCE], leased_until__isnull=True)
+        some.exclude(waits_for=words[:255]).update(waits_for=words[:255])
 
 
 def agreed(link: Link, base: Base, seen: Seen, **fields: Any) -> None:
