@@ -16,7 +16,7 @@ from django_q.tasks import async_task
 
 from ghl_sync.client.errors import GHLError, NeedsAttention
 from ghl_sync.conf import config
-from ghl_sync.engine import audit, due, inbox, options, outbox, repairs
+from ghl_sync.engine import alarms, audit, due, inbox, options, outbox, repairs
 from ghl_sync.engine import pull as pulling
 from ghl_sync.engine.clock import impatiently
 from ghl_sync.engine.results import Result
@@ -108,6 +108,7 @@ def wake_inbox() -> None:
 
 def reconcile(link_ids: list[int]) -> None:
     """Bring these records to rest, then add the options they turned out to need."""
+    alarms.queue_runs()
     time.sleep(DEBOUNCE_SECONDS)
     _run(lambda session: _reconcile(session, link_ids))
 
@@ -131,15 +132,37 @@ def _reconcile_one(session: Session, link_id: int) -> None:
         time.sleep(DEBOUNCE_SECONDS)
 
 
+def send_canary() -> None:
+    """Put a task into the queue that only shows whether it runs tasks. Raises what a broken broker raises."""
+    with impatiently(PATIENCE_MS), transaction.atomic():
+        async_task("ghl_sync.tasks.canary")
+
+
+def canary() -> None:
+    """The queue runs tasks."""
+    alarms.queue_answers()
+
+
 def sweep() -> None:
     """Everything that is due now, for as long as one task may take; the next sweep goes on."""
+    alarms.queue_runs()
+    sweep_here()
+
+
+def sweep_here(progress: Callable[[int], object] | None = None) -> None:
+    """A sweep in this process; `progress` is called after each record. At its end stands our own heartbeat.
+
+    It counts as one, too, when traffic is stopped or paused: somebody looked.
+    """
     seconds = SHORT_SWEEP_SECONDS if pulling.at_work() else SWEEP_SECONDS
-    _run(lambda session: _sweep(session, seconds))
+    _run(lambda session: _sweep(session, seconds, progress))
+    alarms.swept()
+    alarms.check()
 
 
-def _sweep(session: Session, seconds: float) -> None:
+def _sweep(session: Session, seconds: float, progress: Callable[[int], object] | None) -> None:
     inbox.handle(session, seconds=EVENTS_SECONDS)  # what the queue has lost of the webhooks
-    due.run_due(session, seconds=seconds)
+    due.run_due(session, seconds=seconds, progress=progress)
 
 
 def handle_events() -> None:
@@ -160,19 +183,28 @@ def forget_events() -> None:
 
 def pull_changes(by: int | None = None) -> None:
     """What changed in GoHighLevel since the last time; everything where nothing was pulled yet. `by` asked for it."""
-    _run(lambda session: _pull(session, full=False, by=by))
+    alarms.queue_runs()
+    if not pull_here(full=False, by=by):
+        async_task("ghl_sync.tasks.pull_changes")
 
 
 def pull_everything(by: int | None = None) -> None:
     """Every record, which alone shows what was deleted over there. `by` is the id of who asked for it."""
-    _run(lambda session: _pull(session, full=True, by=by))
+    alarms.queue_runs()
+    if not pull_here(full=True, by=by):
+        async_task("ghl_sync.tasks.pull_everything")
 
 
-def _pull(session: Session, *, full: bool, by: int | None) -> None:
-    """One slice; a pull that needs more goes on in the next task."""
-    report = pulling.pull(session, full=full, seconds=SLICE_SECONDS, by=by)
-    if not report.complete:
-        async_task(f"ghl_sync.tasks.{'pull_everything' if full else 'pull_changes'}")
+def pull_here(*, full: bool, by: int | None = None, progress: pulling.Progress | None = None) -> bool:
+    """One slice of a pull in this process; False when it needs another one to go on."""
+    complete = True
+
+    def pull(session: Session) -> None:
+        nonlocal complete
+        complete = pulling.pull(session, full=full, seconds=SLICE_SECONDS, by=by, progress=progress).complete
+
+    _run(pull)
+    return complete
 
 
 def compare_everything(by: int | None = None) -> None:
@@ -201,7 +233,8 @@ def _repair(session: Session, run_id: int) -> None:
 def ask(name: str, *args: int) -> bool:
     """Have a task of this module run soon, because a person pressed a button; False when the queue does not take it."""
     try:
-        async_task(f"ghl_sync.tasks.{name}", *args)
+        with impatiently(PATIENCE_MS), transaction.atomic():
+            async_task(f"ghl_sync.tasks.{name}", *args)
     except Exception as error:  # noqa: BLE001 - a broker may fail in any way; the person is told
         logger.warning("the queue could not be asked (%s)", type(error).__name__)
         return False

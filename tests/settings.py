@@ -14,6 +14,8 @@ os.environ.update(
     SECRET_KEY="tests-only-" + "x" * 50,
     ALLOWED_HOSTS="",
     ADMINS="",
+    EMAIL_URL="",
+    DEFAULT_FROM_EMAIL="",
     FIELD_ENCRYPTION_KEYS="",
     TIME_ZONE="",
     LOG_LEVEL="WARNING",

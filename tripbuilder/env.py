@@ -121,6 +121,21 @@ def database(name: str, default: str) -> dict[str, Any]:
     return found
 
 
+def email(name: str, default: str) -> dict[str, Any]:
+    """Django's mail settings from one address such as smtp+tls://user:password@host:587."""
+    text = read(name, env.str, default)
+    try:
+        found: dict[str, Any] = env.email_url_config(text)
+    except (ValueError, ImproperlyConfigured):  # neither repeats the address: it holds a password
+        found = {}
+    if not found.get("EMAIL_BACKEND"):
+        raise ImproperlyConfigured(
+            f"{name} must be consolemail:// or name a mail server: smtp+tls://user:password@host:587 (characters such "
+            "as @ and / in the password as %40 and %2F)."
+        )
+    return found
+
+
 def http_url(name: str, default: str) -> str:
     """An http(s) address without a trailing slash."""
     value = read(name, env.str, default).rstrip("/")

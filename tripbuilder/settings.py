@@ -21,6 +21,7 @@ from tripbuilder.env import (
     code,
     count,
     database,
+    email,
     env,
     fernet_keys,
     flag,
@@ -46,6 +47,15 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = read("ALLOWED_HOSTS", env.list, default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS if not DEBUG and host != "*"]
 ADMINS = [("TripBuilder", address) for address in read("ADMINS", env.list, default=[])]
+
+# Mail to ADMINS when the sync is in trouble. With DEBUG it is printed unless a server is named.
+_MAIL = email("EMAIL_URL", "consolemail://" if DEBUG else "smtp://localhost:25")
+EMAIL_BACKEND, EMAIL_HOST, EMAIL_PORT = _MAIL["EMAIL_BACKEND"], _MAIL["EMAIL_HOST"] or "", _MAIL["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL["EMAIL_HOST_USER"] or "", _MAIL["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_TLS", False), _MAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10  # a mail server that hangs must not hold a sweep up for long
+EMAIL_SUBJECT_PREFIX = "[TripBuilder] "
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = read("DEFAULT_FROM_EMAIL", env.str, default="tripbuilder@localhost")
 
 # Field encryption: AES-256-GCM, the first key encrypts, all of them decrypt (trips/encryption.py).
 FIELD_ENCRYPTION_KEYS = fernet_keys("FIELD_ENCRYPTION_KEYS")

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 READER = re.compile(
-    r"""(?:read|flag|code|time_zone|phone_region|database|seconds|count|choice|http_url|fernet_keys|public_keys|shared_secret)\(\s*"([A-Z_]+)\""""
+    r"""(?:read|flag|code|time_zone|phone_region|database|seconds|count|choice|email|http_url|fernet_keys|public_keys|shared_secret)\(\s*"([A-Z_]+)\""""
 )
 KEY = "A" * 43 + "="
 
@@ -56,6 +56,8 @@ def test_the_readme_s_table_names_each_variable_once():
         ("GHL_CALLS_IN_FLIGHT", "0"),
         ("GHL_CALLS_IN_FLIGHT", "4.5"),
         ("GHL_CALLS_IN_FLIGHT", "33"),
+        ("EMAIL_URL", "mail://user:word@mail.example.com"),
+        ("EMAIL_URL", "smtp://user:word@mail.example.com:many"),
         ("TIME_ZONE", "Mars/X"),
         ("PHONE_REGION", "XX"),
         ("TRIP_CURRENCY", "dollars"),
@@ -76,7 +78,8 @@ def test_wrong_value_names_its_variable(name, value):
     (said,) = done.stderr.strip().splitlines()  # a sentence, not a traceback
     assert done.returncode == 2
     assert said.startswith(name)
-    unsaid = name in {"FIELD_ENCRYPTION_KEYS", "DATABASE_URL"} or name.startswith("GHL_WEBHOOK_")  # secrets and keys
+    # secrets and keys
+    unsaid = name in {"FIELD_ENCRYPTION_KEYS", "DATABASE_URL", "EMAIL_URL"} or name.startswith("GHL_WEBHOOK_")
     assert (value in said) is not unsaid
 
 

@@ -24,6 +24,14 @@ from ghl_sync.engine.state.adoption import (
     seize,
     unignore,
 )
+from ghl_sync.engine.state.alarms import (
+    alarms_are,
+    forget_alarms,
+    give_mail_back,
+    sent_canary,
+    take_mail,
+    watched,
+)
 from ghl_sync.engine.state.arrivals import record_arrival
 from ghl_sync.engine.state.audit import (
     drifts_repaired,
@@ -182,6 +190,7 @@ __all__ = [
     "advance_run",
     "agree_to_delete",
     "agreed",
+    "alarms_are",
     "answer_issue",
     "answered_create",
     "ask_about_delete",
@@ -217,12 +226,14 @@ __all__ = [
     "finish_run",
     "forget_agreed",
     "forget_agreements",
+    "forget_alarms",
     "forget_changes",
     "forget_digests",
     "forget_digests_of",
     "forget_gone",
     "forget_half",
     "forget_old_drifts",
+    "give_mail_back",
     "gone",
     "gone_with_changes",
     "hold_definitions",
@@ -282,6 +293,7 @@ __all__ = [
     "seen_again",
     "seize",
     "send_delete_now",
+    "sent_canary",
     "set_run_start",
     "spread",
     "start_run",
@@ -292,6 +304,7 @@ __all__ = [
     "store_event",
     "swept",
     "switch",
+    "take_mail",
     "take_probe",
     "tell_troubles",
     "tombstone_done",
@@ -307,4 +320,5 @@ __all__ = [
     "want_back",
     "want_no_more",
     "want_option",
+    "watched",
 ]

@@ -39,9 +39,13 @@ def swept(location: Location) -> None:
     remember_location(location, swept_at=database_now())
 
 
-def queue_ran(location_id: str) -> None:
-    """A task of ours runs in the queue at this moment."""
-    Location.objects.filter(location_id=location_id).update(queue_ran_at=Now())
+def queue_ran(location_id: str, *, unless_within: float = 0.0) -> None:
+    """A task of ours runs in the queue at this moment; not written when that was noted so few seconds ago."""
+    rows = Location.objects.filter(location_id=location_id)
+    if unless_within:
+        before = database_now() - dt.timedelta(seconds=unless_within)
+        rows = rows.filter(Q(queue_ran_at__isnull=True) | Q(queue_ran_at__lt=before))
+    rows.update(queue_ran_at=Now())
 
 
 def still_sending(location: Location, seconds: float) -> bool:
