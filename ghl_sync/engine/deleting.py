@@ -50,6 +50,9 @@ def delete(session: Session, link: Link, seen: Seen) -> Result:
     if link.deleted_at is None:
         state.bury(link, 0.0 if link.kind == Kind.CONTACT else session.config.delete_hold)
     if link.kind == Kind.CONTACT:
+        for doubt in state.open_writes(link):
+            # Should it have been applied: a pull that meets the record knows it by its key and leaves it alone.
+            state.close_write(doubt, Write.Outcome.NOT_APPLIED)
         state.tombstone_done(link, seen)  # contacts are never deleted over there
         return Result.UNCHANGED
     if is_held(link):

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from ghl_sync.engine.session import Session
 from ghl_sync.sandbox.server import Sandbox
 from tests import openapi
 
-# A hundred calls a second: a limit that bursts of the runs do meet.
-RATE_MAX, INTERVAL_MS = 200, 2_000
+# A limit that bursts of the runs do meet.
+RATE_MAX, INTERVAL_MS = 500, 2_000
 SCALE, TIMEOUT = 0.01, 0.5
 
 
@@ -26,5 +27,15 @@ def connected(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbo
         settings.GHL_MIRROR_SENSITIVE = "both"
         settings.GHL_WAIT_SCALE = SCALE
         settings.GHL_TIMEOUT_SECONDS = TIMEOUT
+        settings.GHL_DELETE_HOLD_SECONDS = 600
         settings.GHL_DELETE_HOLD_SECONDS = 0
         yield sandbox
+
+
+@pytest.fixture
+def session(connected: Sandbox, db: None) -> Session:
+    """A session with the account's definitions already cached, as in daily use."""
+    fresh = Session()
+    fresh.refresh_definitions()
+    connected.requests.clear()
+    return fresh
