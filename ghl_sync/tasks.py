@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from django.db import models, transaction
@@ -21,7 +21,7 @@ from ghl_sync.engine import pull as pulling
 from ghl_sync.engine.clock import impatiently
 from ghl_sync.engine.results import Result
 from ghl_sync.engine.session import CannotRun, Session, unlogged_queries
-from ghl_sync.models import Drift
+from ghl_sync.models import Drift, Run
 
 logger = logging.getLogger("ghl_sync.tasks")
 
@@ -37,6 +37,8 @@ HELD_SECONDS = 15
 # While a pull has one of the two workers, the sweep leaves the other one to staff's edits.
 SHORT_SWEEP_SECONDS = 2
 SLICE_SECONDS = 30
+# So often, and so many seconds apart, a pull of one kind waits for another full pull; the nightly one comes anyway.
+COMPARE_TRIES, COMPARE_PAUSE = 20, 5
 # Webhooks are handled in turns this long: between two of them the queue serves staff's edits.
 EVENTS_SECONDS = 2
 # Payloads stay small; what is left over is found by the sweep.
@@ -53,6 +55,7 @@ class _Wake:
     def __init__(self) -> None:
         self.link_ids: dict[int, None] = {}
         self.names: dict[str, None] = {}  # tasks without arguments, in the order of asking
+        self.kinds: set[str] = set()  # to be compared as a whole
 
     def __call__(self) -> None:
         if not config().configured or time.monotonic() < _Wake.silent_until:
@@ -66,6 +69,8 @@ class _Wake:
                     self.names["sweep"] = None
                 for name in self.names:
                     async_task(f"ghl_sync.tasks.{name}")
+                if self.kinds:
+                    async_task("ghl_sync.tasks.compare_kinds", sorted(self.kinds))
         except Exception as error:  # noqa: BLE001 - a broker may fail in any way; the save has succeeded all the same
             _Wake.silent_until = time.monotonic() + SILENT_SECONDS
             logger.warning("the queue could not be woken (%s); the sweep will find the change", type(error).__name__)
@@ -104,6 +109,11 @@ def wake_inbox() -> None:
     wake = _Wake()
     wake.names["handle_events"] = None
     wake()
+
+
+def compare_after_commit(kinds: Iterable[str]) -> None:
+    """Once the transaction at hand has committed, pull every record of these kinds."""
+    _pending().kinds.update(kinds)
 
 
 def reconcile(link_ids: list[int]) -> None:
@@ -253,6 +263,25 @@ def bulk(model: type[models.Model]) -> Iterator[set[int]]:
     with outbox.bulk(model) as ids:
         yield ids
         sweep_after_commit()
+
+
+def compare_kinds(kinds: list[str], tries: int = 0) -> None:
+    """Every record of these kinds as GoHighLevel holds it now. Given up while another full pull takes too long."""
+    only = sorted(f"{kind}s" for kind in kinds)
+    full = Run.objects.filter(mode=Run.Mode.FULL, finished_at__isnull=True)
+    if any(found != only for found in full.values_list("only", flat=True)):
+        # Two full pulls would break each other off; the other one goes first, and whatever it is late for waits.
+        if tries < COMPARE_TRIES:
+            time.sleep(COMPARE_PAUSE * config().scale)
+            async_task("ghl_sync.tasks.compare_kinds", kinds, tries + 1)
+        return
+    _run(lambda session: _compare_kinds(session, kinds, only))
+
+
+def _compare_kinds(session: Session, kinds: list[str], only: list[str]) -> None:
+    report = pulling.pull(session, full=True, only=only, seconds=SLICE_SECONDS)
+    if not report.complete:
+        async_task("ghl_sync.tasks.compare_kinds", kinds)
 
 
 def refresh_definitions() -> None:
