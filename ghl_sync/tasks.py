@@ -16,7 +16,7 @@ from django_q.tasks import async_task
 
 from ghl_sync.client.errors import GHLError, NeedsAttention
 from ghl_sync.conf import config
-from ghl_sync.engine import alarms, audit, due, inbox, options, outbox, repairs
+from ghl_sync.engine import alarms, audit, due, inbox, options, outbox, repairs, runs
 from ghl_sync.engine import pull as pulling
 from ghl_sync.engine.clock import impatiently
 from ghl_sync.engine.results import Result
@@ -164,7 +164,7 @@ def sweep_here(progress: Callable[[int], object] | None = None) -> None:
 
     It counts as one, too, when traffic is stopped or paused: somebody looked.
     """
-    seconds = SHORT_SWEEP_SECONDS if pulling.at_work() else SWEEP_SECONDS
+    seconds = SHORT_SWEEP_SECONDS if runs.any_at_work() else SWEEP_SECONDS
     _run(lambda session: _sweep(session, seconds, progress))
     alarms.swept()
     alarms.check()

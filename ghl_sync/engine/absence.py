@@ -1,10 +1,103 @@
-"""What "not found" proves: a record counts as missing only while others of its kind are found."""
+"""What is missing over there, and what only stands elsewhere.
+
+A record counts as gone when two whole scans did not meet it and a direct look, while others of its kind are found,
+does not find it either. One that stands in another pipeline is moved, not gone.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
 from ghl_sync.client.errors import NotFound
+from ghl_sync.client.types import Page
+from ghl_sync.engine import state
+from ghl_sync.engine.intake import Intake, note_place
 from ghl_sync.engine.session import Session
-from ghl_sync.models import Link
+from ghl_sync.models import Kind, Link
+
+logger = logging.getLogger("ghl_sync.pull")
+
+MOST_DIRECT_LOOKS = 100
+
+
+@dataclass
+class Scan:
+    """What one kind's walk has seen."""
+
+    kind: str
+    page_size: int
+    ids: set[str] = field(default_factory=set)
+    totals: list[int] = field(default_factory=list)
+    number: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Every page came, and as many different records as GoHighLevel says there are."""
+        return not self.totals or min(self.totals) <= len(self.ids) <= max(self.totals)
+
+
+Pages = Callable[[Scan, Sequence[Any] | None], Page]
+"""One page of a scan, from a cursor on."""
+
+
+def prove_absence(
+    session: Session, intake: Intake, kind: Kind, scan: Scan, *, pages: Pages, started: dt.datetime
+) -> None:
+    """Links that a whole scan did not meet; twice over, they are asked for one by one."""
+    if not scan.whole:
+        scan = _walk_again(intake, kind, scan, pages)
+        if not scan.whole:
+            logger.warning("%d %ss seen, %s reported; nothing counts as missing", len(scan.ids), kind, scan.totals)
+            return
+    state.close_absent(kind, scan.ids)
+    present = Link.objects.filter(
+        kind=kind,
+        location_id=session.config.location_id,
+        deleted_at__isnull=True,
+        gone_at__isnull=True,
+        ignored_at__isnull=True,
+    ).exclude(remote_id="")
+    rows = present.filter(remote_seen_at__lt=started).values_list("pk", "remote_id", "missed_scans")
+    absent = [(pk, missed) for pk, remote_id, missed in rows if remote_id not in scan.ids]
+    state.missed([pk for pk, _missed in absent])
+    again = [pk for pk, missed in absent if missed >= 1][:MOST_DIRECT_LOOKS]
+    for link in Link.objects.filter(pk__in=again):
+        _look_for(session, intake, kind, link)
+
+
+def _walk_again(intake: Intake, kind: Kind, scan: Scan, pages: Pages) -> Scan:
+    """Two rows may share a cursor and one be skipped at a page's end: other page ends find it (API notes §5.2)."""
+    again = Scan(kind, scan.page_size - 3, ids=set(scan.ids))
+    cursor: Sequence[Any] | None = None
+    while True:
+        page = pages(again, cursor)
+        if page.total is not None:
+            again.totals.append(page.total)
+        missed = [record for record in page.records if record.id not in again.ids]
+        again.ids.update(record.id for record in page.records)
+        if missed:
+            intake.take(kind, Page(tuple(missed), page.total, page.cursor, page.server_date, len(missed)))
+        cursor = page.cursor
+        if page.size < again.page_size or cursor is None:
+            return again
+
+
+def _look_for(session: Session, intake: Intake, kind: Kind, link: Link) -> None:
+    try:
+        record = session.read(kind, link.remote_id)
+    except NotFound as error:
+        if others_answer(session, link):
+            state.gone(link, error.words[:255])
+            intake.report.of(kind).gone += 1
+        return
+    state.seen_again([link.pk])
+    note_place(session, link, record)
+    link.refresh_from_db()
+    intake.merge(kind, record, "", link)
 
 
 def others_answer(session: Session, link: Link) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 
 from ghl_sync.client.types import Record
-from ghl_sync.engine import state
+from ghl_sync.engine import guards, state
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.linking import DISAGREE, find_trip, find_trip_by_key
@@ -65,6 +65,7 @@ class Settled:
     base: Base
     plan: Plan
     changed: bool
+    held: frozenset[tuple[str, str]] = frozenset()  # values that a guard holds back, by effect and field
 
 
 def base_of(link: Link) -> Base:
@@ -78,10 +79,12 @@ def settle(
     record: Record | None = None,
     seen: Seen = state.NOTHING_SEEN,
     via: Arrival.Via = Arrival.Via.LOOK,
+    walking: bool = False,
 ) -> Settled | None:
     """Decide about one record and carry out the local part, in one transaction; None when the object is gone.
 
-    `record` None means: GoHighLevel holds what base says. `via` is the way the record came, for its timeline.
+    `record` None means: GoHighLevel holds what base says. `via` is the way the record came, for its timeline;
+    `walking` says that it came by in a pull's walk, at whose end the values to be emptied are counted.
     """
     with transaction.atomic():
         local = load(link.kind, link.object_id, lock=True)
@@ -90,6 +93,7 @@ def settle(
         base = base_of(link)
         readings = None if record is None else read_record(local.table, record, session.definitions)
         plan = plan_for(session, link, local, base, readings, record, seen)
+        held = guards.sift(link, _sides(session, local, base, readings), plan, walking=walking)
         changed = _carry_out(link, local, base, plan, readings, record)
         if changed and session.fetching_paused:
             session.check_fetching()  # what they changed must not come in; none of this transaction stays
@@ -100,7 +104,18 @@ def settle(
         if plan.overruled:
             # Decided with this transaction: a push that fails, or a worker that ends here, raises no second question.
             state.keep(link, base=base.dump())
-        return Settled(local, base, plan, changed)
+        return Settled(local, base, plan, changed, frozenset(held))
+
+
+def _sides(session: Session, local: Local, base: Base, readings: Readings | None) -> guards.Sides:
+    return guards.Sides(
+        local.table,
+        base,
+        local.values(),
+        readings,
+        goes_out=lambda row: session.rules.goes_out(local.kind, row),
+        comes_in=lambda row: session.rules.comes_in(local.kind, row),
+    )
 
 
 def _arrived(link: Link, local: Local, plan: Plan, readings: Readings) -> dict[str, Any]:

@@ -22,17 +22,13 @@ from django.db.models.functions import Now
 from ghl_sync.client.errors import GHLError, NotFound, Refused
 from ghl_sync.client.types import Page, Record
 from ghl_sync.engine import state
+from ghl_sync.engine.absence import MOST_DIRECT_LOOKS
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.comparison import Comparison, load_many
+from ghl_sync.engine.intake import LAG_SECONDS
 from ghl_sync.engine.local import MODELS, Local, as_text, load
-from ghl_sync.engine.pull import (
-    KIND_ORDER,
-    LAG_SECONDS,
-    MOST_DIRECT_LOOKS,
-    SMALL_PAGE,
-    rare_collections,
-    run_at_work,
-)
+from ghl_sync.engine.pull import KIND_ORDER, SMALL_PAGE, rare_collections
+from ghl_sync.engine.runs import at_work
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.models import Conflict, Drift, Issue, Kind, Link, Run, SeenPage
 
@@ -153,7 +149,7 @@ class _Audit:
 
     def _open(self) -> None:
         row = state.unfinished_run(Run.Mode.AUDIT)
-        if row is not None and run_at_work(row):
+        if row is not None and at_work(row):
             raise CannotRun("A comparison of everything is at work already; wait until it is done, or cancel it.")
         if row is not None and not row.cursor.get("slice"):
             # Its process ended with it: half a list is no list.

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from ghl_sync.client.errors import NotFound, TryLater
 from ghl_sync.client.types import Record
 from ghl_sync.conf import config
-from ghl_sync.engine import apply, kept, state
+from ghl_sync.engine import apply, guards, kept, state
 from ghl_sync.engine.absence import others_answer
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
@@ -39,6 +39,7 @@ logger = logging.getLogger("ghl_sync.push")
 
 TOMBSTONE_DAYS = 60
 PIPELINE = "pipeline"
+MANY = "Very many records were deleted at once. They are deleted in GoHighLevel once somebody says yes."
 SENDING = "is being deleted in GoHighLevel this moment; it cannot be brought back any more."
 
 
@@ -58,6 +59,8 @@ def delete(session: Session, link: Link, seen: Seen) -> Result:
     if is_held(link):
         state.wait_held(link)
         return Result.WAITING
+    if not _may_leave(session, link):
+        return Result.WAITING
     if not link.remote_id:
         found = doubtful_create(session, link)
         if found is None:
@@ -69,6 +72,16 @@ def delete(session: Session, link: Link, seen: Seen) -> Result:
 def is_held(link: Link) -> bool:
     """Whether the delete may still be undone and must not leave yet."""
     return link.held_until is not None and link.held_until > database_now()
+
+
+def _may_leave(session: Session, link: Link) -> bool:
+    """Whether no guard keeps this delete here; ends the claim where one does."""
+    verdict = guards.delete_verdict(session.config.location_id, link) if link.remote_id else guards.Verdict.GO
+    if verdict == guards.Verdict.WAIT:
+        state.park(link, MANY)
+    elif verdict == guards.Verdict.REFUSED:
+        state.release(link, why="A person said no to this delete: it is brought back.", after=60 * session.config.scale)
+    return bool(verdict == guards.Verdict.GO)
 
 
 def _delete_there(session: Session, link: Link, seen: Seen) -> Result:
@@ -205,6 +218,28 @@ def send_now(link: Link) -> None:
     """The delete need not be held any longer. Raises CannotDo."""
     with transaction.atomic():
         state.send_delete_now(_seize(link))
+
+
+def restore_refused(location_id: str, most: int = 200) -> int:
+    """Bring back what a person said no to; what cannot be brought back stays in GoHighLevel and is deleted here only.
+
+    Trips before their passengers. Returns how many were looked at, `most` at a time.
+    """
+    links = list(guards.refused(location_id).order_by("-kind", "pk")[:most])
+    for link in links:
+        try:
+            undo(link)
+        except CannotDo as error:
+            logger.info("%s is not brought back: %s", link.key, error)
+            _leave_there(link)
+    return len(links)
+
+
+def _leave_there(link: Link) -> None:
+    with transaction.atomic():
+        seized = state.seize(link.pk)
+        if seized is not None and seized.deleted_at is not None:
+            state.leave_there(seized)
 
 
 def delete_anyway(link: Link, user: Any) -> None:

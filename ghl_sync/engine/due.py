@@ -24,7 +24,7 @@ from ghl_sync.client.errors import (
     GHLError,
     MissingScope,
 )
-from ghl_sync.engine import apply, options, state
+from ghl_sync.engine import apply, deleting, options, state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.local import load
 from ghl_sync.engine.push import reconcile
@@ -75,6 +75,7 @@ def run_due(
     run, started = _Run(session, kinds, seconds, progress, _hands(session, in_flight)), time.monotonic()
     try:
         for _pass in range(PASSES):
+            deleting.restore_refused(session.config.location_id)
             options.spread_vendors(session)
             apply.spread_gone(session)
             worked = run.all_due()

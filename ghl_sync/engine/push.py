@@ -22,6 +22,7 @@ from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.creating import Adopted, Vanished, create, owner, wake_waiting
 from ghl_sync.engine.deleting import delete
+from ghl_sync.engine.intake import note_place
 from ghl_sync.engine.local import MODELS, load
 from ghl_sync.engine.results import Result
 from ghl_sync.engine.sending import Ended, facts_of, send
@@ -185,6 +186,7 @@ def _get(session: Session, link: Link) -> Record:
             state.release(link)
             raise Ended(Result.WAITING) from None
         raise TryLater("GoHighLevel does not find the record, and no other record either.") from None
+    note_place(session, link, record)
     session.know_stages(link.kind, [record])
     session.trust_blanks(link.kind, link.base, record)
     return record

@@ -29,6 +29,7 @@ class Approval(models.Model):
     of = models.PositiveIntegerField(default=0)  # out of so many
     answer = models.CharField(max_length=8, choices=Answer.choices, default=Answer.ASKED)
     asked_at = models.DateTimeField(db_default=Now())
+    covers_until = models.DateTimeField(null=True, blank=True)  # the answer is about what was waiting by then
     answered_at = models.DateTimeField(null=True, blank=True)
     answered_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
@@ -41,6 +42,33 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_effect_display()} · {self.kind} {self.field}".strip()
+
+
+class Blank(models.Model):
+    """One value that was to be emptied on one side: counted for an hour, and held back where they are many."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Held back"
+        PASSED = "passed", "Few enough"
+        ALLOWED = "allowed", "A person said yes"
+        REFUSED = "refused", "A person said no"
+
+    link = models.ForeignKey("ghl_sync.Link", on_delete=models.CASCADE, related_name="blanks")
+    effect = models.CharField(max_length=16, choices=Approval.Effect.choices)
+    kind = models.CharField(max_length=16)
+    field = models.CharField(max_length=64)
+    state = models.CharField(max_length=8, choices=State.choices)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["link", "effect", "field"], name="blank_once")]
+        indexes = [
+            # Read: how many of one field within the hour, and which of them wait.
+            models.Index(fields=["kind", "effect", "field", "at"], name="blank_by_field")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.link} · {self.field}"
 
 
 class DeletedRecord(models.Model):

@@ -15,8 +15,8 @@ from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.state.claims import still_dirty
 from ghl_sync.engine.state.links import LABEL_LENGTH
-from ghl_sync.engine.state.questions import open_issue
-from ghl_sync.models import Link, Run, SeenPage
+from ghl_sync.engine.state.questions import close_issues, open_issue
+from ghl_sync.models import Issue, Link, Run, SeenPage
 
 
 def pulled(link: Link, base: Base, **fields: Any) -> bool:
@@ -151,3 +151,17 @@ def finish_run(run: Run, *, ok: bool, report: Mapping[str, Any], error: str = ""
 
 def remember_page(run: Run, kind: str, number: int, ids: Sequence[str], total: int | None) -> None:
     SeenPage.objects.update_or_create(run=run, kind=kind, number=number, defaults={"ids": list(ids), "total": total})
+
+
+def stands_in(link: Link, pipeline_id: str, *, elsewhere: bool) -> None:
+    """The record stands in this pipeline; outside ours it is flagged, and back in ours it is not any more."""
+    Link.objects.filter(pk=link.pk).update(pipeline_id=pipeline_id)
+    link.pipeline_id = pipeline_id
+    if elsewhere:
+        message = (
+            f"“{link.label}” was moved to another pipeline in GoHighLevel. It is still compared, but for its stage; "
+            "move it back there, or detach it here."
+        )
+        open_issue(link, Issue.Code.MOVED, message)
+    else:
+        close_issues(link, codes=(Issue.Code.MOVED,))

@@ -10,7 +10,8 @@ import pytest
 from ghl_sync.client import GHLClient
 from ghl_sync.engine import due, push, state
 from ghl_sync.engine.clock import database_now
-from ghl_sync.engine.pull import _Pull, pull
+from ghl_sync.engine.intake import Intake
+from ghl_sync.engine.pull import pull
 from ghl_sync.engine.results import Result
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Change, Conflict, Issue, Link, Write
@@ -233,7 +234,7 @@ def test_a_record_made_while_its_page_was_read_is_no_twin(
 ) -> None:
     trip = a_trip()
     due.run_due(session)
-    monkeypatch.setattr(_Pull, "_links_of", lambda self, kind, records: {})
+    monkeypatch.setattr(Intake, "_links_of", lambda self, kind, records: {})
 
     report = pull(Session(), full=True)
 
