@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from ghl_sync.management.commands import ghl_mapping
 from ghl_sync.mapping.table import MAPS
+from ghl_sync.models import FieldRule
 
 
 def test_the_committed_page_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,6 +41,22 @@ def test_the_command_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None
     call_command("ghl_mapping")
 
     assert capsys.readouterr().out == ghl_mapping.PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.django_db
+def test_rules_of_the_installation_are_printed_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    FieldRule.objects.create(kind="trip", field="description", direction="off")
+    FieldRule.objects.create(kind="trip", field="capacity", policy="ours")
+
+    call_command("ghl_mapping", "--rules")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith(("| `description`", "| `capacity`", "| `passport.number`"))] == [
+        "| `description` | `opportunity.trip_description` | long text | not at all |  |  |",
+        "| `capacity` | `opportunity.max_passengers` | whole number | both ways |  | TripBuilder |",
+        "| `passport.number` | `opportunity.passport_number` | text, up to 255 characters | from GoHighLevel "
+        "| passport | GoHighLevel |",
+    ]
 
 
 def test_every_row_has_its_line() -> None:

@@ -8,10 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ghl_sync.conf import config
+from ghl_sync.engine.rules import Rules, load, sensitive_bound
 from ghl_sync.mapping import kinds
 from ghl_sync.mapping.converters import Choice
 from ghl_sync.mapping.fields import FieldMap, ObjectMap, Policy, Way
 from ghl_sync.mapping.table import MAPS
+from ghl_sync.status import account_row
 
 PAGE = settings.BASE_DIR / "docs" / "mapping.md"
 COMMAND = "manage.py ghl_mapping"
@@ -26,6 +29,12 @@ WAYS = {
     Way.UP: "to GoHighLevel",
     Way.DOWN: "from GoHighLevel",
     Way.CREATE: "to GoHighLevel when the record is made there, from it after that",
+}
+RULED_WAYS = {
+    "both": WAYS[Way.BOTH],
+    "push": WAYS[Way.UP],
+    "pull": WAYS[Way.DOWN],
+    "off": "not at all",
 }
 WINNERS = {
     Policy.NEWEST: "the newer edit",
@@ -46,17 +55,27 @@ the sync itself reads: change the table, then run `{COMMAND} > docs/mapping.md`.
 times of change while the edit here is younger than two minutes, and by a person after that; what lost is kept and can
 be put back. A field that goes one way only follows its source.
 
+An administrator may change the direction and who wins on the page "Field rules"; `{COMMAND} --rules` prints what is in
+force.
+
 *Sensitive* names the group that a field belongs to. The groups `passport` and `health` are only read until an
 administrator confirms once that they may be written too (`GHL_MIRROR_SENSITIVE`). A link to a `document` is only read.
 """
 
 
-def winner(row: FieldMap) -> str:
-    if row.way is Way.UP:
-        return "TripBuilder"
-    if row.way is Way.DOWN or row.way is Way.CREATE:
-        return "GoHighLevel"
-    return WINNERS[row.policy]
+def direction(kind: str, row: FieldMap, rules: Rules | None) -> str:
+    """Which way a field goes in words: as the table has it, or as `rules` set it."""
+    if rules is None or row.way is Way.CREATE:
+        return WAYS[row.way]
+    return RULED_WAYS[rules.way(kind, row.name)]
+
+
+def winner(kind: str, row: FieldMap, rules: Rules | None) -> str:
+    """Who wins when both sides changed a field; of one that goes one way only, its source."""
+    way = row.direction if rules is None else rules.way(kind, row.name)
+    if way == "both":
+        return WINNERS[row.policy if rules is None else rules.policies[kind][row.name]]
+    return {"push": "TripBuilder", "pull": "GoHighLevel"}.get(way, "")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -66,9 +85,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield f"| {' | '.join(row)} |"
 
 
-def field_row(row: FieldMap) -> tuple[str, ...]:
+def field_row(kind: str, row: FieldMap, rules: Rules | None) -> tuple[str, ...]:
     there = f"`{row.remote}`" + (" (made by TripBuilder)" if row.provision else "")
-    return f"`{row.name}`", there, kinds.words(row), WAYS[row.way], row.group, winner(row)
+    way, wins = direction(kind, row, rules), winner(kind, row, rules)
+    return f"`{row.name}`", there, kinds.words(row), way, row.group, wins
 
 
 def code_rows(mapped: ObjectMap) -> Iterator[tuple[str, ...]]:
@@ -79,13 +99,13 @@ def code_rows(mapped: ObjectMap) -> Iterator[tuple[str, ...]]:
                 yield f"`{row.name}`", f"`{code}`", label
 
 
-def page() -> str:
-    """The whole page as Markdown."""
+def page(rules: Rules | None = None) -> str:
+    """The whole page as Markdown: as the table has it, or as `rules` set it."""
     lines = [INTRODUCTION]
     for kind, mapped in MAPS.items():
         lines += [f"## {TITLES[kind]}", ""]
         head = ("Field here", "Field there", "Kind of value", "Direction", "Sensitive", "Who wins")
-        lines += [*table(head, map(field_row, mapped.fields)), ""]
+        lines += [*table(head, (field_row(kind, row, rules) for row in mapped.fields)), ""]
         codes = list(code_rows(mapped))
         if codes:
             lines += ["Codes here and the words they stand for there:", ""]
@@ -99,8 +119,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--check", action="store_true", help="only say whether docs/mapping.md is up to date")
+        parser.add_argument("--rules", action="store_true", help="as the field rules of this installation set it")
 
-    def handle(self, *args: Any, check: bool, **options: Any) -> None:
+    def handle(self, *args: Any, check: bool, rules: bool, **options: Any) -> None:
+        if rules:
+            self.stdout.write(page(load(sensitive_bound(config(), account_row()))), ending="")
+            return
         text = page()
         if not check:
             self.stdout.write(text, ending="")
