@@ -15,9 +15,10 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from ghl_sync.admin.account import account_of
-from ghl_sync.admin.badges import Badge, ago, badge_of, link_of
-from ghl_sync.admin.fields import is_sensitive, label_of, labels, may_see_value
-from ghl_sync.models import Conflict, Issue, Link, Write
+from ghl_sync.admin.badges import Badge, badge_of, link_of
+from ghl_sync.admin.fields import label_of, may_see_value
+from ghl_sync.admin.timeline import Entry, Timeline
+from ghl_sync.models import Conflict, Issue, Link
 
 # Templates of the parts beside the badge.
 PARTS = ("open", "questions", "events")
@@ -30,18 +31,6 @@ DECIDED = {
     Conflict.Outcome.THEIRS.value: "GoHighLevel's value was kept; the one typed here is on record.",
 }
 MOST_OF_A_VALUE = 80
-WITHHELD = "The answer is not shown: this call carried sensitive values."
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One call: what it was for, which fields it carried, how it ended and what GoHighLevel said."""
-
-    action: str
-    fields: str
-    outcome: str
-    when: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +45,9 @@ class Question:
 class Panel:
     badge: Badge
     remote_url: str
-    events: list[Event]
+    events: list[Entry]
     questions: list[Question]
+    timeline_url: str
     refresh_url: str
     sync_url: str
 
@@ -77,26 +67,17 @@ def panel_for(request: HttpRequest, obj: Any, *, may_sync: bool) -> Panel:
     return Panel(
         badge=badge_of(link, account_of(request)),
         remote_url=link.remote_url if link else "",
-        events=events_of(link) if link else [],
+        events=events_of(link, request.user) if link else [],
         questions=_questions(request.user, link) if link else [],
+        timeline_url=reverse("admin:ghl_sync_link_timeline", args=[link.pk]) if link else "",
         refresh_url=reverse(f"{name}_sync", args=[obj.pk]),
         sync_url=reverse(f"{name}_sync_now", args=[obj.pk]) if may_sync and not (link and link.ignored_at) else "",
     )
 
 
-def events_of(link: Link, most: int = MOST_EVENTS) -> list[Event]:
-    return [_event(link.kind, write) for write in Write.objects.filter(link=link).order_by("-sent_at", "-pk")[:most]]
-
-
-def _event(kind: str, write: Write) -> Event:
-    secret = any(is_sensitive(kind, name) for name in write.values)
-    return Event(
-        action=write.get_action_display(),
-        fields=labels(kind, write.values),
-        outcome=write.get_outcome_display(),
-        when=ago(write.sent_at),
-        message=WITHHELD if secret and write.message else write.message,
-    )
+def events_of(link: Link, user: Any, most: int = MOST_EVENTS) -> list[Entry]:
+    """What was sent and fetched last; the timeline's own page has the rest."""
+    return Timeline(link, user).traffic()[:most]
 
 
 def _questions(user: Any, link: Link) -> list[Question]:

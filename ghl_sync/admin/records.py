@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,6 +25,7 @@ from ghl_sync.admin.fields import is_sensitive, label_of, may_see_value
 from ghl_sync.admin.filters import KindFilter, LinkKindFilter, OpenFilter, StateFilter
 from ghl_sync.admin.panel import events_of
 from ghl_sync.admin.switches import switch_view
+from ghl_sync.admin.timeline import timeline_view
 from ghl_sync.engine import resolve
 from ghl_sync.models import Issue, Link, Run
 from trips.admin.base import Elsewhere, badge, said
@@ -110,9 +112,11 @@ class LinkAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(confirm_sensitive)
+        timeline = self.admin_site.admin_view(partial(timeline_view, site=self.admin_site))
         switch = self.admin_site.admin_view(switch_view)
         return [
             path("confirm-sensitive/", view, name="ghl_sync_confirm_sensitive"),
+            path("<int:link_id>/timeline/", timeline, name="ghl_sync_link_timeline"),
             path("switch/", switch, name="ghl_sync_switch"),
             *deleting.urls(self.admin_site),
             *super().get_urls(),
@@ -170,10 +174,12 @@ class LinkAdmin(ReadOnlyAdmin):
     def refused_fields(self, link: Any) -> str:
         return ", ".join(label_of(link.kind, name) for name in link.parked_fields)
 
-    @display(description="last calls")
+    @display(description="sent and fetched last")
     def events(self, link: Any) -> SafeString | str:
-        rows = ((e.when, e.action, e.fields, e.outcome, e.message) for e in events_of(link, 20))
-        return _table(("When", "Call", "Fields", "Outcome", "Answer"), rows)
+        rows = ((e.when, e.what, e.who, e.fields, e.note) for e in events_of(link, link.viewer, 20))
+        url = reverse("admin:ghl_sync_link_timeline", args=[link.pk])
+        more = format_html('<a class="text-link" href="{}">Whole timeline, and where each value is from</a>', url)
+        return format_html("{}{}", _table(("When", "What", "How", "Fields", "Note"), rows), more)
 
 
 class QuestionAdmin(ReadOnlyAdmin):

@@ -206,9 +206,9 @@ def test_page_shows_badge_links_and_what_happened(admin_client, account):
 
     assert panel.badge.state == "conflict"
     assert panel.remote_url == link.remote_url
-    assert [(e.action, e.fields, e.outcome, e.message) for e in panel.events] == [
-        ("Update", "name, capacity", "Done", ""),
-        ("Create", "name", "Refused", "contactId should not be empty"),
+    assert [(e.what, e.fields, e.note) for e in panel.events] == [
+        ("Sent to GoHighLevel", "name, capacity", ""),
+        ("Create in GoHighLevel", "name", "Refused. contactId should not be empty"),
     ]
     assert [(q.text, q.url) for q in panel.questions] == [
         ("Both sides changed price per person.", url("conflict", "change", conflict.pk)),
@@ -1003,7 +1003,7 @@ def test_badge_follows_the_record_by_itself(live_server, chromium, account, monk
 
         expect(page.locator("[data-sync-part=said]")).to_have_text("Synced", timeout=8000)
         expect(page.locator("[data-sync-part=badge]")).to_contain_text("Synced")
-        expect(page.locator("text=Nothing was sent yet.")).to_be_visible()  # what was opened stays open
+        expect(page.locator("text=Nothing was sent or fetched yet.")).to_be_visible()  # what was opened stays open
         browser.close()
         connections.close_all()  # under the driver's loop this test had connections of its own
 
