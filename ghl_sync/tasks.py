@@ -34,7 +34,7 @@ DEBOUNCE_SECONDS = 0.15
 SWEEP_SECONDS = 60
 # So long a wake-up waits for another worker that has its record; then the sweep finds it.
 HELD_SECONDS = 15
-# While a pull has one of the two workers, the sweep leaves the other one to staff's edits.
+# While a pull or a sweep has one of the two workers, another sweep leaves the other one to staff's edits.
 SHORT_SWEEP_SECONDS = 2
 SLICE_SECONDS = 30
 # So often, and so many seconds apart, a pull of one kind waits for another full pull; the nightly one comes anyway.
@@ -129,7 +129,7 @@ def _reconcile(session: Session, link_ids: list[int]) -> None:
     for link_id in sorted(session.woken - set(link_ids)):
         due.safely(session, link_id)
     if options.serve(session):
-        due.run_due(session, seconds=SWEEP_SECONDS)
+        due.run_due(session, seconds=_turn_seconds())
 
 
 def _reconcile_one(session: Session, link_id: int) -> None:
@@ -154,13 +154,16 @@ def canary() -> None:
 
 
 def sweep() -> None:
-    """Everything that is due now, for as long as one task may take; the next sweep goes on."""
+    """Everything that is due now, for as long as one task may take; the next one goes on with what is left."""
     alarms.queue_runs()
-    sweep_here()
+    if not sweep_here():
+        async_task("ghl_sync.tasks.sweep")
 
 
-def sweep_here(progress: Callable[[int], object] | None = None) -> None:
+def sweep_here(progress: Callable[[int], object] | None = None) -> bool:
     """A sweep in this process; `progress` is called after each record. At its end stands our own heartbeat.
+
+    Returns False when it had its whole turn and something is left.
 
     It counts as one, too, when traffic is stopped or paused: somebody looked.
     """

@@ -1,12 +1,13 @@
 """Everything that is due: staff's edits first, several records at a time; and what that would do.
 
 Contacts come before the trips and passengers that need them: one kind is done before the next begins, so that nobody
-waits for a record that a neighbour has in hand. A long run keeps looking for what staff saved since it began, says that
-it is at work, and ends where a person or a refused token has stopped the traffic.
+waits for a record that a neighbour has in hand. A long run keeps looking for what staff saved since it began, and says
+that it is at work, so that a second one leaves its worker to others.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import threading
 import time
@@ -83,7 +84,7 @@ def run_due(
             if run.over() or not (worked or served):
                 break
     finally:
-        state.stop_sending(session.location)
+        run.let_go()
     report = PushReport(calls=session.client.calls + run.calls, complete=not run.late())
     for result in run.outcomes.values():
         report.count(result)
@@ -123,10 +124,16 @@ class _Run:
         self._stop = threading.Event()
         self._broken: BaseException | None = None
         self._looks_at = 0.0
+        self._held: dt.datetime | None = None
 
     def over(self) -> bool:
         """Whether the time is up or somebody has stopped the traffic."""
         return self._stop.is_set() or self.late()
+
+    def let_go(self) -> None:
+        """Nobody is at work any more, if it was this run that said so."""
+        if self._held is not None:
+            state.release_sending(self._session.location, self._held)
 
     def late(self) -> bool:
         return self._ends is not None and time.monotonic() > self._ends
@@ -211,9 +218,8 @@ class _Run:
 
     def _look_round(self, session: Session) -> None:
         """Between two records: say that we are at work, take in staff's edits, and see whether we may go on."""
-        if not state.still_sending(session.location, AT_WORK_SECONDS):
-            self._stop.set()
-            return
+        if held := state.hold_sending(session.location, AT_WORK_SECONDS, self._held):
+            self._held = held
         fresh = staff_records(self._kinds) if self._queue and self._lane != Lane.STAFF else []
         with self._lock:
             left = [*fresh, *(link_id for link_id in self._queue if link_id not in fresh)]

@@ -33,6 +33,7 @@ def connected(sandbox: Sandbox, settings: Any) -> Sandbox:
     settings.GHL_MIRROR_SENSITIVE = "both"
     settings.GHL_WAIT_SCALE = 0.01
     settings.GHL_TIMEOUT_SECONDS = 5
+    settings.GHL_CALLS_IN_FLIGHT = 1  # one record after the other, so that a test can tell their order
     settings.GHL_DELETE_HOLD_SECONDS = 0
     return sandbox
 

@@ -4,9 +4,11 @@ By subject; callers say `state.<verb>`, so that one look shows where the engine 
 """
 
 from ghl_sync.engine.state.account import (
+    hold_sending,
     location_row,
     pause,
     queue_ran,
+    release_sending,
     remember_location,
     resume,
     still_sending,
@@ -258,6 +260,7 @@ __all__ = [
     "hold_definitions",
     "hold_delete",
     "hold_inbox",
+    "hold_sending",
     "ignore",
     "keep",
     "keep_fields",
@@ -304,6 +307,7 @@ __all__ = [
     "release_blanks",
     "release_field",
     "release_inbox",
+    "release_sending",
     "remember_location",
     "remember_page",
     "resume",

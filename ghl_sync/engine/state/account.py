@@ -48,18 +48,17 @@ def queue_ran(location_id: str, *, unless_within: float = 0.0) -> None:
     rows.update(queue_ran_at=Now())
 
 
-def still_sending(location: Location, seconds: float) -> bool:
-    """A worker sends everything that is due, for so long or until it says so again. False when it must end.
+def hold_sending(location: Location, seconds: float, held: dt.datetime | None) -> dt.datetime | None:
+    """Say for so long that a worker sends everything that is due; `held` renews. None while another one says so."""
+    now = database_now()
+    until = now + dt.timedelta(seconds=seconds)
+    free = Q(bulk_until__isnull=True) | Q(bulk_until__lte=now) | Q(bulk_until=held)
+    return until if Location.objects.filter(free, pk=location.pk).update(bulk_until=until) else None
 
-    It must when traffic is stopped, or a person has paused the sending.
-    """
-    runs = Location.objects.filter(pk=location.pk, paused_at__isnull=True, sending_paused_at__isnull=True)
-    return bool(runs.update(bulk_until=Now() + dt.timedelta(seconds=seconds)))
 
-
-def stop_sending(location: Location) -> None:
+def release_sending(location: Location, held: dt.datetime) -> None:
     """That worker has ended."""
-    Location.objects.filter(pk=location.pk).update(bulk_until=None)
+    Location.objects.filter(pk=location.pk, bulk_until=held).update(bulk_until=None)
 
 
 def take_probe(location: Location, every: float) -> bool:
