@@ -48,6 +48,9 @@ class Clustered:
     def pull_slice(self) -> None:
         self._ask("pull_changes")
 
+    def handle_webhooks(self) -> None:
+        self._ask("handle_events")
+
     def definitions(self) -> None:
         self._ask("refresh_definitions")
 

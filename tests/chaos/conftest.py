@@ -10,6 +10,7 @@ import pytest
 from ghl_sync.engine.session import Session
 from ghl_sync.sandbox.server import Sandbox
 from tests import openapi
+from tests.chaos.rest import know_the_limit
 
 # A limit that bursts of the runs do meet.
 RATE_MAX, INTERVAL_MS = 500, 2_000
@@ -28,6 +29,7 @@ def connected(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbo
         settings.GHL_WAIT_SCALE = SCALE
         settings.GHL_TIMEOUT_SECONDS = TIMEOUT
         settings.GHL_DELETE_HOLD_SECONDS = 600
+        settings.GHL_WEBHOOK_PUBLIC_KEYS = [sandbox.hooks.public_key]
         settings.GHL_DELETE_HOLD_SECONDS = 0
         yield sandbox
 
@@ -35,6 +37,7 @@ def connected(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbo
 @pytest.fixture
 def session(connected: Sandbox, db: None) -> Session:
     """A session with the account's definitions already cached, as in daily use."""
+    know_the_limit(connected)
     fresh = Session()
     fresh.refresh_definitions()
     connected.requests.clear()

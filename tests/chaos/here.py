@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import ProtectedError
 
+from ghl_sync.engine import deleting
 from ghl_sync.engine.local import load
-from ghl_sync.models import Kind
+from ghl_sync.engine.results import CannotDo
+from ghl_sync.models import Kind, Link
 from tests.factories import (
     ContactFactory,
     EmergencyContactFactory,
@@ -191,7 +194,21 @@ def remove(world: World, obj: Any) -> None:
     world.note(f"here delete {key}")
 
 
+def undo_delete(world: World) -> None:
+    link = world.pick(deleting.waiting())
+    if link is not None:
+        with suppress(CannotDo):
+            take_back(world, link)
+
+
+def take_back(world: World, link: Link) -> None:
+    """The object stands again; what was deleted with it, too. Raises CannotDo."""
+    undone = deleting.undo(link)
+    world.deleted_here.discard((link.kind, link.object_id))
+    world.note(f"here undo delete {link.kind} {link.object_id} -> {undone.obj.pk}")
+
+
 MOVES = (
     (4, new_trip), (5, new_passenger), (2, new_contact), (10, edit), (4, rename_trip), (5, move), (3, vendor),
-    (3, numbers), (2, delete), (4, parts), (2, tags), (1, put_away), (2, burst),
+    (3, numbers), (2, delete), (4, parts), (2, tags), (1, put_away), (2, burst), (1, undo_delete),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from ghl_sync.client.errors import GHLError
-from ghl_sync.engine import due, state
+from ghl_sync.engine import due, inbox, state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.session import CannotRun, Session
@@ -26,6 +26,10 @@ STEPS = sorted(
     if inspect.isfunction(found) and found.__module__.startswith("ghl_sync.engine.state")
 )
 IMPATIENT = 0.2
+# What a process says of itself on the account's row while it is at work.
+HOLDS = [
+    row.name for row in Location._meta.fields if row.name.endswith("_until") and row.null and row.name != "held_until"
+]
 
 
 class Killed(BaseException):
@@ -37,6 +41,7 @@ def leases_run_out() -> None:
     past = database_now() - dt.timedelta(days=1)
     Link.objects.filter(leased_until__isnull=False).update(leased_until=past)
     RemoteField.objects.filter(leased_until__isnull=False).update(leased_until=past)
+    Location.objects.update(**dict.fromkeys(HOLDS, None))
 
 
 class Inside:
@@ -47,7 +52,12 @@ class Inside:
         self.kills: Counter[str] = Counter()
 
     def push(self) -> None:
-        self._work(due.run_due)
+        """One record at a time, or several side by side."""
+        hands = self._random.choice((1, 1, 1, 3))
+        self._work(lambda session: due.run_due(session, in_flight=hands))
+
+    def handle_webhooks(self) -> None:
+        self._work(lambda session: inbox.handle(session, seconds=5))
 
     def pull_changes(self) -> None:
         self._work(pull)

@@ -47,3 +47,10 @@ def names(sandbox: Sandbox, pipeline: str = "TripBooking") -> list[str]:
 def posts(sandbox: Sandbox, path: str = "/opportunities/") -> int:
     """How many creates were carried out."""
     return sum(one.method == "POST" and one.path == path for one in sandbox.requests)
+
+
+def know_the_limit(sandbox: Sandbox) -> None:
+    """As if an earlier answer had told it; otherwise the first calls keep to the usual one."""
+    location = Session().location
+    limits = {"rate_max": sandbox.limit.rate_max, "rate_interval_ms": sandbox.limit.interval_ms}
+    Location.objects.filter(pk=location.pk).update(**limits)

@@ -71,9 +71,9 @@ class Trouble:
         self.fired: Counter[str] = Counter()
 
     def brew(self) -> list[str]:
-        """None, one or two faults for the next calls; returns what was queued, in words."""
+        """None to three faults for the next calls; returns what was queued, in words."""
         told = []
-        for _one in range(self._random.choice((0, 0, 1, 1, 2))):
+        for _one in range(self._random.choice((0, 1, 1, 2, 3))):
             told.append(self._add(self._random.choices(self._names, self._weights)[0]))
         if self._random.random() < 0.05:
             mode = self._random.choice(CLEARING)

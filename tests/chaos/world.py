@@ -10,18 +10,22 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ghl_sync.engine import apply, due, state
+from ghl_sync.engine import apply, deleting, due, state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.pull import pull
+from ghl_sync.engine.results import CannotDo
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Conflict, Link, Location, Run
 from ghl_sync.sandbox.server import Sandbox
 from ghl_sync.sandbox.store import Entry
 from tests.chaos import here, there
 from tests.chaos.inside import Inside, leases_run_out
+from tests.chaos.postman import Postman
+from tests.chaos.rest import know_the_limit
 from tests.chaos.tally import Mode, Tally
 from tests.chaos.trouble import SLOW, Trouble
 from tests.chaos.wire import Wire
@@ -40,6 +44,7 @@ class Works(Protocol):
     def pull_changes(self) -> None: ...
     def pull_all(self) -> None: ...
     def pull_slice(self) -> None: ...
+    def handle_webhooks(self) -> None: ...
     def definitions(self) -> None: ...
     def pause(self) -> None: ...
     def stop(self) -> None: ...
@@ -73,10 +78,12 @@ class World:
         self.tally = Tally(seed, str(mode))
         self.wire = Wire(sandbox)
         self.trouble = Trouble(sandbox, self.random, late=self.late)
+        self.postman = Postman(sandbox, self.random)
         self.store.lag = LAG if seed % 3 == 0 else 0.0
         self.started = time.monotonic()
         self._asked: set[int] = set()
         ContactFactory.reset_sequence(0, force=True)
+        know_the_limit(sandbox)
         Session().refresh_definitions()
         self.work_by(Inside(self.random, self.trouble, self.note, hurry=self.hurry))
 
@@ -93,7 +100,9 @@ class World:
         return [
             *found,
             (22, "push", works.push), (10, "pull changes", works.pull_changes), (4, "pull all", works.pull_all),
-            (2, "pull slice", works.pull_slice), (3, "definitions", works.definitions), (2, "time", self.time_passes),
+            (2, "pull slice", works.pull_slice), (6, "deliver webhooks", self.postman.deliver),
+            (5, "handle webhooks", works.handle_webhooks),
+            (3, "definitions", works.definitions), (2, "time", self.time_passes),
         ]  # fmt: skip
 
     # Words and picks
@@ -187,12 +196,23 @@ class World:
     def _ask_persons(self) -> None:
         """What was refused while the faults lasted goes once somebody asks for it."""
         needing = Link.objects.filter(parked_at__isnull=False) | Link.objects.exclude(parked_fields=[])
-        for link in needing.filter(deleted_at=None):
-            if link.pk not in self._asked:
-                self._asked.add(link.pk)
-                self.tally.parked += 1
+        for link in needing.exclude(pk__in=self._asked):
+            self._asked.add(link.pk)
+            self.tally.parked += 1
+            if link.deleted_at is None:
                 self.note(f"sync now {link}: {link.last_error}")
                 state.ask_for(link)
+            else:
+                self._decide_about_delete(link)
+
+    def _decide_about_delete(self, link: Link) -> None:
+        """Deleted here, changed over there: one of the two buttons."""
+        with suppress(CannotDo):
+            if self.random.random() < 0.5:
+                self.note(f"delete anyway {link}")
+                deleting.delete_anyway(link, None)
+            else:
+                here.take_back(self, link)
 
     def left_over(self) -> list[dict[str, Any]]:
         return list(Link.objects.due().values("kind", "object_id", "waits_for", "last_error", "failures", "remote_id"))
