@@ -167,15 +167,23 @@ def sweep_here(progress: Callable[[int], object] | None = None) -> bool:
 
     It counts as one, too, when traffic is stopped or paused: somebody looked.
     """
-    seconds = SHORT_SWEEP_SECONDS if runs.any_at_work() else SWEEP_SECONDS
-    _run(lambda session: _sweep(session, seconds, progress))
+    complete, seconds = True, _turn_seconds()
+
+    def sweep(session: Session) -> None:
+        nonlocal complete
+        inbox.handle(session, seconds=EVENTS_SECONDS)  # what the queue has lost of the webhooks
+        report = due.run_due(session, seconds=seconds, progress=progress)
+        complete = report.complete or seconds < SWEEP_SECONDS  # whoever is at it goes on
+
+    _run(sweep)
     alarms.swept()
     alarms.check()
+    return complete
 
 
-def _sweep(session: Session, seconds: float, progress: Callable[[int], object] | None) -> None:
-    inbox.handle(session, seconds=EVENTS_SECONDS)  # what the queue has lost of the webhooks
-    due.run_due(session, seconds=seconds, progress=progress)
+def _turn_seconds() -> float:
+    """How long to send all that is due: one long task at a time, so that a worker stays free for staff's edits."""
+    return SHORT_SWEEP_SECONDS if runs.any_at_work() or due.at_work() else SWEEP_SECONDS
 
 
 def handle_events() -> None:
