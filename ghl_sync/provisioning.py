@@ -15,14 +15,14 @@ from ghl_sync.client.errors import MissingScope, NeedsAttention, Refused, TryLat
 from ghl_sync.client.types import FieldDef, LocationInfo, PipelineDef
 from ghl_sync.conf import Config
 from ghl_sync.engine import options
-from ghl_sync.engine.definitions import NEVER, as_field
+from ghl_sync.engine.definitions import DROP_DOWNS, NEVER, as_it_was, gone_fields
 from ghl_sync.engine.rehearsal import TRIP_NAMES
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.mapping import kinds
 from ghl_sync.mapping.converters import Choice, YesNo, option_label
 from ghl_sync.mapping.fields import FieldMap
 from ghl_sync.mapping.table import MAPS, STAGES
-from ghl_sync.models import Kind, Location, RemoteField, Stage
+from ghl_sync.models import Kind, Location, Stage
 from trips.models import Passenger, Trip, Vendor
 from trips.text import fold_name
 
@@ -30,7 +30,6 @@ APPLY = "Run `manage.py ghl_setup --apply`."
 # An id in the form of theirs that no record has: a write to it is judged for its scope and then finds nothing.
 NOBODY = "TripBuilderProbe0000"
 SHOWN = 5
-DROP_DOWNS = frozenset({"SINGLE_OPTIONS", "RADIO", "CHECKBOX"})
 
 T = TypeVar("T")
 
@@ -114,7 +113,7 @@ def look(session: Session) -> Seen:
     if seen.whole:
         session.refresh_definitions()
         seen.codes = dict(Stage.objects.filter(gone_at__isnull=True).exclude(code="").values_list("remote_id", "code"))
-        seen.gone = gone_fields(session)
+        seen.gone = gone_fields(session.config.location_id)
     session.limiter.flush()
     session.location.refresh_from_db()
     return seen
@@ -249,13 +248,6 @@ def mapped_fields() -> dict[str, FieldMap]:
         for row in table.customs:
             rows.setdefault(row.remote, row)
     return rows
-
-
-def gone_fields(session: Session) -> dict[str, FieldDef]:
-    """Mapped fields that this account had and has no longer, as they were when last seen."""
-    rows = RemoteField.objects.filter(location_id=session.config.location_id, key__in=mapped_fields())
-    there = set(rows.filter(gone_at__isnull=True).values_list("key", flat=True))
-    return {row.key: as_field(row) for row in rows.order_by("gone_at") if row.key not in there}
 
 
 def _fields(fields: Sequence[FieldDef], gone: Mapping[str, FieldDef]) -> Iterator[Finding]:
@@ -442,12 +434,13 @@ def _create_fields(session: Session) -> list[str]:
     # Read again, not from the cache: a second field of one key would get another key, and nobody would find it.
     fields = list(session.client.list_custom_fields())
     have = {definition.key for definition in fields}
-    gone, done = gone_fields(session), []
+    gone, done = gone_fields(session.config.location_id), []
     for key, row in mapped_fields().items():
         name, data_type = row.label, row.provision
         choices: tuple[str, ...] = ()
         if key in gone:
-            name, data_type, choices = _as_it_was(gone[key], row)
+            was = as_it_was(gone[key], row)
+            name, data_type, choices = was.name, was.data_type, was.options
         if not data_type or key in have or _namesake_of(name, row, fields) is not None:
             continue
         made = session.client.create_custom_field(
@@ -455,13 +448,6 @@ def _create_fields(session: Session) -> list[str]:
         )
         done.append(f"Created the custom field {made.key} ({made.name}).")
     return done
-
-
-def _as_it_was(field: FieldDef, row: FieldMap) -> tuple[str, str, tuple[str, ...]]:
-    """Name, type and options of a field that was there; the type is put right where it never fitted."""
-    fitting = kinds.data_types(row)
-    data_type = field.data_type if field.data_type in fitting else fitting[0]
-    return field.name, data_type, field.options if data_type in DROP_DOWNS else ()
 
 
 def _add_options(session: Session) -> list[str]:

@@ -16,7 +16,7 @@ from django_q.tasks import async_task
 
 from ghl_sync.client.errors import GHLError, NeedsAttention
 from ghl_sync.conf import config
-from ghl_sync.engine import alarms, audit, due, inbox, options, outbox, repairs, runs
+from ghl_sync.engine import alarms, audit, due, inbox, mending, options, outbox, repairs, runs
 from ghl_sync.engine import pull as pulling
 from ghl_sync.engine.clock import impatiently
 from ghl_sync.engine.results import Result
@@ -303,6 +303,16 @@ def refresh_definitions() -> None:
 def _refresh_definitions(session: Session) -> None:
     session.check_fetching()
     session.refresh_definitions()
+
+
+def mend_definition(issue_id: int) -> None:
+    """A field or an option that is gone from GoHighLevel is made again, because a person asked for it."""
+    _run(lambda session: _mend(session, issue_id))
+
+
+def _mend(session: Session, issue_id: int) -> None:
+    mending.mend(session, issue_id)
+    due.run_due(session, seconds=SHORT_SWEEP_SECONDS)
 
 
 def _run(work: Callable[[Session], object]) -> None:

@@ -298,6 +298,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Not linked to a trip", "link_off", "admin:trips_passenger_unlinked", "trips.passenger"),
             _page("Synced records", "sync", "admin:ghl_sync_link_changelist", "ghl_sync.link"),
             _page("Field rules", "rule", "admin:ghl_sync_fieldrule_changelist", "ghl_sync.fieldrule"),
+            _page("Fields and drop-downs", "list_alt", "admin:ghl_sync_remotefield_changelist", "ghl_sync.remotefield"),
             _page("Pulls", "cloud_download", "admin:ghl_sync_run_changelist", "ghl_sync.run"),
             _page("Webhooks", "notifications", "admin:ghl_sync_webhookevent_changelist", "ghl_sync.webhookevent"),
         ],

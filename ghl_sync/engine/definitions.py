@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 
@@ -24,6 +24,7 @@ from ghl_sync.engine.state import News, Trouble
 from ghl_sync.engine.uses import drop_downs, labels_used, said, stages_used
 from ghl_sync.mapping import kinds
 from ghl_sync.mapping.converters import options_by_fold
+from ghl_sync.mapping.fields import FieldMap
 from ghl_sync.mapping.table import FINGERPRINTS, LOADED_AT, MAPS, STAGES
 from ghl_sync.mapping.translate import Definitions
 from ghl_sync.models import Cause, Issue, Lane, Link, Location, Pipeline, RemoteField, Stage, Write
@@ -32,6 +33,7 @@ from trips.text import fold_name
 
 # Drop-downs whose options are our records; all others are the operator's to edit.
 GROWING = frozenset({"trip_name", "vendor"})
+DROP_DOWNS = frozenset({"SINGLE_OPTIONS", "RADIO", "CHECKBOX"})
 # In `Location.clearing`: nothing that was tried empties a field of this type.
 NEVER = "never"
 
@@ -157,6 +159,21 @@ def as_field(row: RemoteField) -> FieldDef:
     return FieldDef(row.remote_id, row.key, row.name, row.data_type, row.model, tuple(row.options), row.allow_custom)
 
 
+def as_it_was(field: FieldDef, row: FieldMap) -> FieldDef:
+    """A field that is gone as it should be made again: its type is put right where it never fitted."""
+    fitting = kinds.data_types(row)
+    data_type = field.data_type if field.data_type in fitting else fitting[0]
+    return replace(field, data_type=data_type, options=field.options if data_type in DROP_DOWNS else ())
+
+
+def gone_fields(location_id: str) -> dict[str, FieldDef]:
+    """Mapped fields that this account had and has no longer, by key, as they were when last seen."""
+    rows = RemoteField.objects.filter(location_id=location_id)
+    there = set(rows.filter(gone_at__isnull=True).values_list("key", flat=True))
+    mapped = {row.remote for table in MAPS.values() for row in table.customs}
+    return {row.key: as_field(row) for row in rows.order_by("gone_at") if row.key in mapped - there}
+
+
 def _stage_values(by_name: Mapping[str, Pipeline], config: Config) -> dict[str, str]:
     """Stage id → our value, for stages we know a code for and for those that are gone."""
     found = {}
@@ -228,11 +245,11 @@ def _missing_fields(location_id: str, fields: Mapping[str, RemoteField]) -> Iter
         row = mapped.get(field.key)
         if row is None:
             continue
-        data_type = kinds.data_types(row)[0] if field.data_type not in kinds.data_types(row) else field.data_type
+        data_type = as_it_was(as_field(field), row).data_type
         message = (
             f"The field “{field.name}” ({field.key}) is gone from GoHighLevel. TripBuilder keeps its values and blanks "
-            f"nothing. Run `manage.py ghl_setup --apply`, which makes it again with the type {data_type}; the values "
-            "then follow by themselves."
+            "nothing. Have it made again on the page “Fields and drop-downs” (or by `manage.py ghl_setup --apply`) "
+            f"with the type {data_type}; the values then follow by themselves."
         )
         yield Trouble(Issue.Code.NO_FIELD, field.key[:64], message)
 
@@ -279,10 +296,10 @@ def _missing_options(fields: Mapping[str, RemoteField], news: News) -> Iterator[
             shown = "One of its options" if row.group else f"“{label[1]}”"
             message = (
                 f"{shown} is no option of GoHighLevel's drop-down {field.name} any more; {said(kind, count)} here "
-                f"{'has it and keeps' if count == 1 else 'have it and keep'} it. Add it again there (Settings → Custom "
-                "Fields), or choose another one here."
+                f"{'has it and keeps' if count == 1 else 'have it and keep'} it. Have it added again on the page "
+                "“Fields and drop-downs”, or choose another one here."
             )
-            yield Trouble(Issue.Code.OPTION_GONE, name, message, about)
+            yield Trouble(Issue.Code.OPTION_GONE, name, message, about, label[1])
 
 
 def _by_fold(used: Mapping[str, int]) -> dict[tuple[str, str], int]:

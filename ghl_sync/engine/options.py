@@ -257,7 +257,7 @@ def _is_there(present: FieldDef, row: WantedOption) -> bool:
 
 def _still_wanted(field: RemoteField) -> list[WantedOption]:
     """What is wanted of this drop-down, without what was wanted by a record that is gone by now."""
-    wanted = list(WantedOption.objects.filter(remote_field=field))
+    wanted = list(WantedOption.objects.filter(remote_field=field).order_by("pk"))
     alive = {(row.kind, row.object_id) for row in wanted if row.kind == state.LOST}
     models: dict[str, Any] = {**MODELS, Kind.VENDOR: Vendor}
     for kind, model in models.items():

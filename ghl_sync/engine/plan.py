@@ -52,9 +52,10 @@ class Chosen:
 class Plan:
     """`move` is the row a reference shall point to, where `moves`; pairs are agreements with nothing to send.
 
-    `theirs` is what GoHighLevel holds of fields that are only written, `overruled` what it holds of fields where ours
-    won: seen, so that a push that has to be tried again asks nobody a second time. `reference_open` says that both
-    sides do not agree yet which row the reference means: until they do, the one agreed on before is remembered.
+    `theirs` is what GoHighLevel holds of fields that are only written, and of others that it spells its own way;
+    `overruled` what it holds of fields where ours won: seen, so that a push that has to be tried again asks nobody a
+    second time. `reference_open` says that both sides do not agree yet which row the reference means: until they do,
+    the one agreed on before is remembered.
     """
 
     apply: Values = field(default_factory=dict)
@@ -209,6 +210,8 @@ def _field(
         # One way only: what the open way brings wins, and what it replaces is kept on record.
         action = Action.THEIRS_WON if may_apply else Action.OURS_WON
         plan.conflicts.append(ConflictNote(name, action, ours, theirs, "one way"))
+    if action == Action.NOTHING and not base.remote_is(name, theirs):
+        plan.theirs[name] = theirs  # the same in another spelling
     _carry(plan, row, action, ours, theirs, may_push=may_push, may_apply=may_apply)
 
 
@@ -264,6 +267,8 @@ def _reference(
         and not base.remote_is(row.name, read[row.name].value)
         and not row.converter.same(read[row.name].value, base.remote.get(row.name))
     }
+    respelt = {name for name in set(read) - changed if not base.remote_is(name, read[name].value)}
+    plan.theirs.update({name: read[name].value for name in respelt})
     late = {
         row.name
         for row in rows

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
+import re
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.mapping import table
 from ghl_sync.models import Change, Conflict, Issue, Link, Location, Pipeline, RemoteField, Run, Stage, WantedOption
 from ghl_sync.sandbox.server import Sandbox
-from tests.factories import EmergencyContactFactory, PassengerFactory, VendorFactory
+from tests.factories import EmergencyContactFactory, PassengerFactory, PassportFactory, StaffFactory, VendorFactory
 from tests.ghl_sync.engine.mirror import a_trip, custom, link_of
 from trips.models import Passenger, Trip
 
@@ -216,8 +218,8 @@ def test_a_deleted_field_blanks_nothing_here(session: Session, connected: Sandbo
             "no_field",
             "opportunity.max_passengers",
             "The field “Places” (opportunity.max_passengers) is gone from GoHighLevel. TripBuilder keeps its values "
-            "and blanks nothing. Run `manage.py ghl_setup --apply`, which makes it again with the type NUMERICAL; the "
-            "values then follow by themselves.",
+            "and blanks nothing. Have it made again on the page “Fields and drop-downs” (or by `manage.py ghl_setup "
+            "--apply`) with the type NUMERICAL; the values then follow by themselves.",
         )
     ]
 
@@ -317,7 +319,7 @@ def test_a_deleted_option_is_told_with_how_many_hold_it(session: Session, connec
     ]
     assert told()[1][2] == (
         "“Own desk” is no option of GoHighLevel's drop-down Sold through any more; 2 trips here have it and keep it. "
-        "Add it again there (Settings → Custom Fields), or choose another one here."
+        "Have it added again on the page “Fields and drop-downs”, or choose another one here."
     )
     assert set(Trip.objects.values_list("travel_business", flat=True)) == {"Own desk"}
     assert set(Passenger.objects.values_list("occupancy", flat=True)) == {"single"}
@@ -507,3 +509,113 @@ def test_two_looks_at_once_keep_each_definition_once(session: Session, connected
 
     assert Stage.objects.filter(name="Brand new").count() == 1
     assert Pipeline.objects.filter(name="TripBooking").count() == 1
+
+
+# The page
+
+PAGE = "/ghl_sync/remotefield/"
+QUERIES = 12
+
+
+def staff(client: Any, *permissions: str) -> None:
+    client.force_login(StaffFactory(permissions=list(permissions)))
+
+
+def read_page(client: Any, path: str = PAGE) -> str:
+    page = client.get(path)
+    assert page.status_code == 200
+    return str(page.content.decode())
+
+
+def test_the_page_names_each_trouble_and_mends_what_it_can(
+    session: Session, connected: Sandbox, admin_client: Any
+) -> None:
+    trip = a_trip(capacity=12, travel_business="Own desk", stage="trip_scheduled")
+    due.run_due(session)
+    connected.store.remove_field("max_passengers")
+    connected.store.change_field(connected.store.field("travel_business_used").id, options=("Partner desk",))
+    connected.store.remove_stage("TripBooking", "TripScheduled")
+    seen_anew()
+
+    page = read_page(admin_client)
+
+    rows = Issue.objects.filter(closed_at=None, link=None).order_by("field")
+    assert [row.code for row in rows] == ["no_field", "option_gone", "option_gone"]
+    assert all(row.message in html.unescape(page) for row in rows)
+    assert (page.count(">Make it again<"), page.count(">Add it again<")) == (1, 1)  # a stage has no API
+    for row in rows:
+        answer = admin_client.post(f"{PAGE}mend/{row.pk}/")
+        assert answer.status_code == 302
+        tasks.mend_definition(row.pk)
+    seen_anew()
+    assert connected.store.field("travel_business_used").options == ("Partner desk", "Own desk")
+    assert custom(connected, trip)["max_passengers"] == 12
+    assert [code for code, _field, _message in told()] == ["option_gone"]  # the stage
+
+
+def test_who_may_only_look_mends_nothing(session: Session, connected: Sandbox, client: Any) -> None:
+    a_trip(travel_business="Own desk")
+    due.run_due(session)
+    connected.store.change_field(connected.store.field("travel_business_used").id, options=())
+    seen_anew()
+    issue = Issue.objects.get(closed_at=None, link=None)
+    staff(client, "ghl_sync.view_remotefield")
+
+    assert "Add it again" not in read_page(client)
+    assert client.post(f"{PAGE}mend/{issue.pk}/").status_code == 403
+    assert client.get(f"{PAGE}look/").status_code == 403
+    assert client.post(f"{PAGE}look/").status_code == 302
+    staff(client, "ghl_sync.view_link")
+    assert client.get(PAGE).status_code == 403
+
+
+def test_a_drop_down_shows_how_many_records_bear_each_option(
+    session: Session, connected: Sandbox, admin_client: Any
+) -> None:
+    first, second = a_trip(name="Porto - Spring"), a_trip(name="Oslo")
+    for trip in (first, first, second):
+        PassengerFactory(trip=trip)
+    due.run_due(session)
+    due.run_due(session)
+    connected.store.add_options("trip_name", ["Porto – Spring", "Nobody's"])
+    passenger = Passenger.objects.filter(trip=first).first()
+    connected.edit(link_of(passenger).remote_id, fields={"trip_name": "Porto – Spring"})
+    seen_anew()
+    field = RemoteField.objects.get(key="opportunity.trip_name")
+
+    page = html.unescape(read_page(admin_client, f"{PAGE}{field.pk}/change/"))
+
+    rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td></tr>", page)
+    assert rows == [("Porto - Spring", "2"), ("Oslo", "2"), ("Porto – Spring", "1"), ("Nobody's", "–")]
+    (group,) = re.findall(r"<li>(“Porto.*?)</li>", page)
+    assert re.sub(r"<.*?>", "", group) == (
+        f"“Porto - Spring”: {first}, {link_of(Passenger.objects.filter(trip=first).last()).label}; "
+        f"“Porto – Spring”: {link_of(passenger).label}"
+    )
+
+
+def test_of_passports_no_use_is_shown(session: Session, connected: Sandbox, admin_client: Any) -> None:
+    passenger = PassengerFactory(trip=a_trip())
+    PassportFactory(passenger=passenger, country="Peru")
+    due.run_due(session)
+    field = RemoteField.objects.get(key="opportunity.passport_country")
+
+    page = read_page(admin_client, f"{PAGE}{field.pk}/change/")
+
+    assert set(re.findall(r"<tr><td>.*?</td><td>(.*?)</td></tr>", page)) == {"–"}
+
+
+@pytest.mark.parametrize("fields", [1, 3])
+def test_the_list_costs_the_same_for_any_number_of_fields(
+    session: Session, connected: Sandbox, admin_client: Any, django_assert_num_queries: Any, fields: int
+) -> None:
+    keep = RemoteField.objects.filter(
+        key__in=["opportunity.lodging", "opportunity.trip_name", "opportunity.trip_vendor"]
+    )
+    RemoteField.objects.exclude(pk__in=list(keep.values_list("pk", flat=True)[:fields])).delete()
+    read_page(admin_client)
+
+    with django_assert_num_queries(QUERIES):
+        page = admin_client.get(PAGE)
+
+    assert page.context["cl"].result_count == fields

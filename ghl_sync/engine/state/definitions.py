@@ -31,12 +31,16 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One thing wrong with the definitions, with what to do in its text; `about` tells two of one field apart."""
+    """One thing wrong with the definitions, with what to do in its text.
+
+    `about` tells two of one field apart, `label` is the option it is about.
+    """
 
     code: str
     field: str
     message: str
     about: str = ""
+    label: str = ""
 
 
 def hold_definitions(location: Location) -> None:
@@ -167,7 +171,12 @@ def tell_troubles(troubles: Iterable[Trouble]) -> None:
         row = rows.pop((trouble.code, trouble.field, trouble.about), None)
         if row is None:
             Issue.objects.create(
-                link=None, code=trouble.code, field=trouble.field, remote_id=trouble.about, message=trouble.message
+                link=None,
+                code=trouble.code,
+                field=trouble.field,
+                remote_id=trouble.about,
+                message=trouble.message,
+                raw=trouble.label,
             )
         elif row.message != trouble.message:
             Issue.objects.filter(pk=row.pk).update(message=trouble.message)
