@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from django.db import models, transaction
+from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from ghl_sync.client.errors import GHLError, NeedsAttention
@@ -41,6 +42,7 @@ SLICE_SECONDS = 30
 COMPARE_TRIES, COMPARE_PAUSE = 20, 5
 # Webhooks are handled in turns this long: between two of them the queue serves staff's edits.
 EVENTS_SECONDS = 2
+FEW_TASKS = 20
 # Payloads stay small; what is left over is found by the sweep.
 MOST_IDS = 100
 # Finds of an audit mended in one task: what is missing here costs a call each.
@@ -146,6 +148,11 @@ def send_canary() -> None:
     """Put a task into the queue that only shows whether it runs tasks. Raises what a broken broker raises."""
     with impatiently(PATIENCE_MS), transaction.atomic():
         async_task("ghl_sync.tasks.canary")
+
+
+def queue_is_short() -> bool:
+    """Whether little waits in the queue; one that is dead must not be filled with canaries."""
+    return bool(get_broker().queue_size() < FEW_TASKS)
 
 
 def canary() -> None:

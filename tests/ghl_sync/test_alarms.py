@@ -129,13 +129,14 @@ def test_a_delete_that_is_held_is_not_overdue_and_one_that_was_held_long_ago_is(
     assert (open_alarms(), trip.pk is not None) == ([("overdue", "")], True)
 
 
-def test_a_doubt_is_overdue_only_after_its_settle_time(session: Session) -> None:
+def test_a_doubt_is_overdue_only_after_its_settle_time(session: Session, settings: Any) -> None:
     trip = a_trip()
     due.run_due(session)
-    doubt = Write.objects.create(link=link_of(trip), action="update", sent_at=ago(seconds=10))
+    settings.GHL_WAIT_SCALE = 1
+    doubt = Write.objects.create(link=link_of(trip), action="update", sent_at=ago(minutes=17))
     alarms.check()
     assert open_alarms() == []
-    Write.objects.filter(pk=doubt.pk).update(sent_at=ago(seconds=13))
+    Write.objects.filter(pk=doubt.pk).update(sent_at=ago(minutes=19))
     alarms.check()
     assert open_alarms() == [("overdue", "")]
 
@@ -159,11 +160,12 @@ def test_while_a_person_has_paused_sending_nothing_counts_as_overdue(session: Se
     assert open_alarms() == []
 
 
-def test_a_queue_that_does_not_answer_is_told_and_its_answer_ends_it(session: Session) -> None:
+def test_a_queue_that_does_not_answer_is_told_and_its_answer_ends_it(session: Session, settings: Any) -> None:
+    settings.GHL_WAIT_SCALE = 1
     alarms.canary_is_sent(session.location)
     alarms.check()
     assert told() == []
-    Location.objects.update(canary_sent_at=ago(seconds=2))
+    Location.objects.update(canary_sent_at=ago(minutes=4))
     alarms.check()
     assert told() == ["[TripBuilder] The queue does not work"]
     tasks.canary()
