@@ -33,6 +33,6 @@ format: ## rewrite the code in the house style
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-bench: ## measure speed and calls against their targets, some five minutes (ARGS="--only pull" narrows)
+bench: ## measure speed and calls against their targets, some seven minutes (ARGS="--only pull" narrows)
 	@bin/install dev
 	@exec $(PYTHON) -m bench $(ARGS)

@@ -25,10 +25,11 @@ class Sizes:
     contacts: int = 5453
     trips: int = 697
     passengers: int = 6477
+    webhooks: int = 10_000
 
 
 FULL = Sizes()
-TINY = Sizes("small", 2, 1, 4, 2, 4, 8, 1, 50, 12, 60)
+TINY = Sizes("small", 2, 1, 4, 2, 4, 8, 1, 50, 12, 60, 40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Stage:
     sandbox: str
     sizes: Sizes = FULL
     spare: tuple[str, ...] = ()
+    seconds: float = 0.0  # how long the sections on request go on
     far: FarSide = field(init=False)
 
     def __post_init__(self) -> None:

@@ -83,7 +83,9 @@ def _kept(delivery: inbox.Delivery) -> HttpResponse:
 
 def _refused(status: int, reason: str, words: str) -> HttpResponse:
     refusals.count(reason)
-    return JsonResponse({"message": words}, status=status)
+    answer = JsonResponse({"message": words}, status=status)
+    answer._has_been_logged = True  # type: ignore[attr-defined]  # not by Django, one line for each; we count them
+    return answer
 
 
 class _Refusals:

@@ -45,12 +45,12 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         "They are optional: without them GoHighLevel is read every five minutes. The README says how to get them."
     )
     list_before_template = "admin/ghl_sync/webhooks_before.html"
-    list_display = ("kind", "record", "outcome_shown", "received", "took")
+    list_display = ("event", "record", "outcome_shown", "received", "took")
     list_filter = (("outcome", ChoicesCheckboxFilter), ("record_kind", ChoicesCheckboxFilter))
     search_fields = ("record_id", "delivery_id", "kind")
     search_help_text = "GoHighLevel ID, delivery or event"
     ordering = ("-received_at", "-pk")
-    fields = ("kind", "record", "record_id", "delivery_id", "outcome_shown", "received_at", "handled_at", "tries")
+    fields = ("event", "record", "record_id", "delivery_id", "outcome_shown", "received_at", "handled_at", "tries")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("body")
@@ -68,6 +68,10 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         if event is not None:
             _add_links([event])
         return event
+
+    @display(description="event", ordering="kind")
+    def event(self, event: WebhookEvent) -> str:
+        return event.kind or "without a name"
 
     @display(description="record")
     def record(self, event: Any) -> SafeString | str:

@@ -111,6 +111,20 @@ def test_what_is_not_proven_is_401_and_only_counted(told: Sandbox, signing: str,
     assert (WebhookEvent.objects.count(), refused()) == (0, {reason: 2})
 
 
+def test_a_flood_of_refusals_is_one_line_and_one_write(
+    told: Sandbox, caplog: pytest.LogCaptureFixture, django_assert_num_queries: Any
+) -> None:
+    webhooks.refusals.EVERY_SECONDS = 60.0  # type: ignore[misc]
+    deliver(told, b"", "none")
+    with django_assert_num_queries(0):
+        for _ in range(50):
+            assert deliver(told, b"", "none")[0] == 401
+    assert [record.message for record in caplog.records] == ["webhooks refused: 1 unsigned"]
+    webhooks.refusals.EVERY_SECONDS = 0.0  # type: ignore[misc]
+    deliver(told, b"", "none")
+    assert refused() == {"unsigned": 52}
+
+
 def test_the_old_signature_counts_once_it_is_switched_on(told: Sandbox, settings: Any) -> None:
     settings.GHL_WEBHOOK_RSA = [told.hooks.old_public_key]
     assert deliver(told, body_of(told, card(told)), "old") == (200, {"status": "stored"})

@@ -90,6 +90,7 @@ def test_sections_name_an_account_that_there_is():
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(300)
 def test_every_section_runs_on_a_tiny_account(tmp_path):
     written = tmp_path / "results.json"
 
@@ -99,11 +100,11 @@ def test_every_section_runs_on_a_tiny_account(tmp_path):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
     )
 
     found = [Row.from_json(row) for row in json.loads(written.read_text("utf-8"))["rows"]]
-    assert {row.section for row in found} == {one.name for one in SECTIONS}
+    assert {row.section for row in found} == {one.name for one in SECTIONS if not one.on_request}
     assert [row.note for row in found if row.broken] == []
     assert done.returncode in {0, 1}  # a slow machine may miss a target
     assert done.stdout.splitlines()[0].startswith("| section")
