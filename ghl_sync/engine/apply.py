@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
@@ -65,7 +65,7 @@ class Settled:
     base: Base
     plan: Plan
     changed: bool
-    held: frozenset[tuple[str, str]] = frozenset()  # values that a guard holds back, by effect and field
+    sifted: guards.Sifted = field(default_factory=guards.Sifted)
 
 
 def base_of(link: Link) -> Base:
@@ -93,7 +93,7 @@ def settle(
         base = base_of(link)
         readings = None if record is None else read_record(local.table, record, session.definitions)
         plan = plan_for(session, link, local, base, readings, record, seen)
-        held = guards.sift(link, _sides(session, local, base, readings), plan, walking=walking)
+        sifted = guards.sift(link, _sides(session, local, base, readings), plan, walking=walking)
         changed = _carry_out(link, local, base, plan, readings, record)
         if changed and session.fetching_paused:
             session.check_fetching()  # what they changed must not come in; none of this transaction stays
@@ -104,7 +104,7 @@ def settle(
         if plan.overruled:
             # Decided with this transaction: a push that fails, or a worker that ends here, raises no second question.
             state.keep(link, base=base.dump())
-        return Settled(local, base, plan, changed, frozenset(held))
+        return Settled(local, base, plan, changed, sifted)
 
 
 def _sides(session: Session, local: Local, base: Base, readings: Readings | None) -> guards.Sides:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -32,7 +32,7 @@ ALLOWED_FOR = dt.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Sides:
-    """One record as `sift` sees it: values here, what was read there (None: not read), and which way each field goes."""
+    """One record as `sift` sees it: values here, what was read there (None: nothing), and which way each field goes."""
 
     table: ObjectMap
     base: Base
@@ -50,28 +50,41 @@ class Sides:
         return None if reading is None or reading.unreadable else reading.value
 
 
-def sift(link: Link, sides: Sides, plan: Plan, *, walking: bool) -> set[tuple[str, str]]:
-    """Take out of the plan what must wait, turn round what was refused; returns what waits, by effect and field.
+@dataclass
+class Sifted:
+    """`held` waits, by effect and field; `answered` are rows that are done with once the plan's push has been sent."""
+
+    held: set[tuple[str, str]] = field(default_factory=set)
+    answered: list[int] = field(default_factory=list)
+
+
+def sift(link: Link, sides: Sides, plan: Plan, *, walking: bool) -> Sifted:
+    """Take out of the plan what must wait, and turn round what was refused.
 
     `walking`: the record comes by in a pull's walk, at whose end `judge` decides. Part of the caller's transaction.
     """
+    sifted = Sifted()
     if not sides.base.known:
-        return set()
+        return sifted
     found = blanks_in(sides, plan)
     known = state.blanks_of(link)
-    held: set[tuple[str, str]] = set()
+    over: list[int] = []
     for effect, name in found:
         row = known.pop((effect, name), None)
         verdict = _verdict(link, effect, name, row, walking=walking)
+        done = verdict == Blank.State.ALLOWED
         if verdict == Blank.State.WAITING:
-            held.add((effect, name))
+            sifted.held.add((effect, name))
             _withhold(sides, plan, effect, name)
         elif verdict == Blank.State.REFUSED:
-            _turn_round(sides, plan, effect, name)
-    over = [row.pk for row in known.values() if _is_over(row, sides)]
-    if over:
-        state.drop_blanks(over)
-    return held
+            done = _turn_round(sides, plan, effect, name)
+        if row is not None and done:
+            # What this transaction does is done with it; what has to be sent is so only after that.
+            is_sent = (effect == Effect.BLANK_THERE) == (verdict == Blank.State.ALLOWED)
+            (sifted.answered if is_sent else over).append(row.pk)
+    over += [row.pk for row in known.values() if _is_over(row, sides)]
+    state.drop_blanks(over)
+    return sifted
 
 
 def blanks_in(sides: Sides, plan: Plan) -> list[tuple[str, str]]:
@@ -179,13 +192,13 @@ def _withhold(sides: Sides, plan: Plan, effect: str, name: str) -> None:
         plan.reference_open = True
 
 
-def _turn_round(sides: Sides, plan: Plan, effect: str, name: str) -> None:
-    """A person said no: the side that still has the value gives it back to the other."""
+def _turn_round(sides: Sides, plan: Plan, effect: str, name: str) -> bool:
+    """A person said no: the side that still has the value gives it back to the other. False where that must wait."""
     row = sides.table.by_name[name]
     may = sides.goes_out(row) if effect == Effect.BLANK_HERE else sides.comes_in(row) and sides.readings is not None
     _withhold(sides, plan, effect, name)
     if not may or row.part == "documents":
-        return
+        return False
     if effect == Effect.BLANK_HERE:
         for one in _names(sides, name):
             if sides.local.get(one) is not None:
@@ -198,6 +211,7 @@ def _turn_round(sides: Sides, plan: Plan, effect: str, name: str) -> None:
     elif sides.theirs(name) is not None:
         plan.apply[name] = sides.theirs(name)
         plan.pairs[name] = (sides.theirs(name), sides.theirs(name))
+    return True
 
 
 # Deletes

@@ -202,7 +202,7 @@ class Intake:
         if settled is None:
             counts.unchanged += 1
             return
-        if settled.held and len(self._kept) < MOST_KEPT:
+        if settled.sifted.held and len(self._kept) < MOST_KEPT:
             self._kept[link.pk] = (record, digest)
         counts.issues += max(_open_issues(link) - opened, 0)
         if settled.changed:

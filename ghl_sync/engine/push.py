@@ -150,6 +150,7 @@ def _update(session: Session, link: Link, seen: Seen) -> Result:
     result = Result.UPDATED if settled.changed else Result.UNCHANGED
     if settled.plan.push:
         facts, sent = send(session, link, settled)
+        state.drop_blanks(settled.sifted.answered)
         state.agreed(link, settled.base, seen, **(facts_of(record) | facts))
         return Result.UPDATED if sent else result
     state.agreed(link, settled.base, seen, **facts_of(record))

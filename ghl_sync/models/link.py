@@ -80,7 +80,7 @@ class LinkQuerySet(models.QuerySet["Link"]):
         return self.due().ready()
 
     def ready(self) -> Self:
-        """Of what is due, that which does not wait for its time, for another worker or for a person's second thought."""
+        """Of what is due, that which waits for no time, no other worker and no person's second thought."""
         changes = Change.objects.filter(kind=OuterRef("kind"), object_id=OuterRef("object_id"))
         doubts = Write.objects.filter(link=OuterRef("pk"), outcome=Write.Outcome.OPEN)
         return self.filter(

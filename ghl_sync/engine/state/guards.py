@@ -29,7 +29,9 @@ def note_blank(link: Link, effect: str, field: str, state: str) -> None:
 
 
 def drop_blanks(ids: Collection[int]) -> None:
-    """Both sides hold a value again, or none: nothing is left to be held back."""
+    """Nothing is left to be held back, allowed or refused."""
+    if not ids:
+        return
     Blank.objects.filter(pk__in=ids).delete()
 
 
