@@ -7,16 +7,19 @@ Refuses to guess: a write whose answer did not arrive whole is `OutcomeUnknown`,
 from __future__ import annotations
 
 import email.utils
+import io
 import json
 import logging
 import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPResponse
 from typing import Any, Protocol
 
 import requests
@@ -63,8 +66,44 @@ class _DeadlinePassed(Exception):
     """Raised at the socket: the time to send in is over."""
 
 
+class _BoundedIO(io.RawIOBase):
+    """What a socket brings in, up to the end of the time for the whole exchange.
+
+    A time-out alone is for each read: headers that trickle in would stretch it without end.
+    """
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, ends: float) -> None:
+        self._sock, self._raw, self._ends = sock, raw, ends
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(HTTPResponse):
+    """Reads status line, headers and body within the time of the exchange at hand."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        ends = getattr(_guard, "ends", None)
+        if ends is not None:
+            self.fp = io.BufferedReader(_BoundedIO(sock, self.fp.detach(), ends))
+
+
 class _GuardedMixin:
     """Asks the guard once the connection stands and before any byte of the request leaves."""
+
+    response_class: Any = _BoundedResponse
 
     def send(self, data: Any) -> None:
         if self.sock is None:  # type: ignore[attr-defined]
@@ -172,7 +211,7 @@ class Transport:
                 raise NotSent("The time to send this in is over.", endpoint=f"{method} {path}")
         self.calls += 1
         ends = time.monotonic() + budget
-        _guard.check, _guard.sent = (lambda: time.monotonic() < ends), False
+        _guard.check, _guard.sent, _guard.ends = (lambda: time.monotonic() < ends), False, ends
         started = time.monotonic()
         endpoint = f"{method} {path}"
         try:
@@ -190,7 +229,7 @@ class Transport:
         except (requests.RequestException, _DeadlinePassed, HTTPError, OSError) as error:
             raise _broken(error, endpoint, write=write, sent=bool(_guard.sent)) from None
         finally:
-            _guard.check = None
+            _guard.check = _guard.ends = None
         return self._judge(response, text, endpoint, write=write, ms=(time.monotonic() - started) * 1000)
 
     def _judge(self, response: requests.Response, text: str, endpoint: str, *, write: bool, ms: float) -> Answer:
