@@ -85,7 +85,7 @@ class ConflictAdmin(QuestionAdmin):
         kind, name = conflict.link.kind, conflict.field
         if text and not may_see_value(conflict.viewer, kind, name):
             return HIDDEN
-        return Truncator(shown(kind, name, text)).chars(120)
+        return Truncator(shown(kind, name, text)).chars(80)
 
     @display(description="outcome")
     def outcome_shown(self, conflict: Any) -> SafeString:

@@ -39,7 +39,7 @@ SAMPLED, READ = 40, 3
 MOST_HISTORY = 30
 MASKED = "••••"
 POLICIES = {
-    "newest": "The newer edit, else a person",
+    "newest": "The newer edit",
     "ours": "TripBuilder",
     "theirs": "GoHighLevel",
     "ask": "A person decides",

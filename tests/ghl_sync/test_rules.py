@@ -116,7 +116,7 @@ def test_what_was_changed_is_stored_and_set_in_motion(admin_client: Any, admin_u
     assert [line.split(": ", 1)[1] for line in answer.context["history"]] == [
         "Trip, capacity: “Both ways”, and who wins: “TripBuilder” by admin.",
         "Trip, description: back to how it comes by admin.",
-        "Trip, description: “Not at all”, and who wins: “The newer edit, else a person”.",
+        "Trip, description: “Not at all”, and who wins: “The newer edit”.",
     ]
 
 

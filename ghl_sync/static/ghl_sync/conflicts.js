@@ -73,8 +73,10 @@
       const act = Object.hasOwn(keys, event.key) ? keys[event.key] : undefined;
       if (!act) return;
       if (event.key === "Enter" && event.target.closest("a, button, summary, dialog")) return;
+      // The sidebar's search answers to "t" everywhere else: here the desk hears it first.
       event.preventDefault();
+      event.stopPropagation();
       act();
-    });
+    }, true);
   });
 })();
