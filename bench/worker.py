@@ -42,6 +42,7 @@ def work(job: dict[str, Any]) -> None:
         os.environ["GHL_API_BASE_URL"],
         TINY if job["tiny"] else FULL,
         tuple(job["spare"]),
+        job["seconds"],
     )
     before = reference()
     rows = list(getattr(section, job["measure"])(stage))

@@ -266,12 +266,21 @@ def _switch_webhooks(sandbox: Sandbox, body: Any) -> Any:
     return sandbox.hooks.state()
 
 
+def _limits(sandbox: Sandbox, params: Mapping[str, Any]) -> Any:
+    """How the limit was used since `since`, a moment that this page told as `now`."""
+    return sandbox.limit.used(float(params.get("since") or 0))
+
+
 def _settings(sandbox: Sandbox, body: Any) -> Any:
-    """Switch how the account behaves: any attribute of `Settings`, and the switches of `Store`."""
+    """Switch how the account behaves: any attribute of `Settings`, the switches of `Store`, the latency and limits."""
     store = sandbox.store
     for name, value in body.items():
         if name in {"lag", "clearing", "custom_moves_updated", "answers_with_custom", "largest_page"}:
             setattr(store, name, value)
+        elif name == "latency":
+            sandbox.latency = float(value)
+        elif name in {"rate_max", "interval_ms", "daily"}:
+            setattr(sandbox.limit, name, int(value))
         elif name in {row.name for row in fields(store.settings)}:
             setattr(store.settings, name, tuple(value) if isinstance(value, list) else value)
         else:
@@ -289,6 +298,7 @@ _PAGES: Mapping[tuple[str, str], Callable[[Sandbox, Any], Any]] = {
     ("GET", "contacts"): _contacts,
     ("GET", "requests"): _requests,
     ("GET", "faults"): _faults,
+    ("GET", "limits"): _limits,
     ("GET", "webhooks"): _webhooks,
     ("POST", "edit"): _edit,
     ("POST", "create"): _create,

@@ -22,12 +22,27 @@ class RateLimit:
         self._today = 0
         self._lock = threading.Lock()
         self.arrivals: deque[float] = deque(maxlen=KEPT_ARRIVALS)  # of every call, those refused included
+        self.refusals: deque[float] = deque(maxlen=KEPT_ARRIVALS)
 
-    def busiest(self) -> int:
+    def used(self, since: float) -> dict[str, float]:
+        """Calls answered and refused since a moment of this clock, whose time it is now, and the fullest interval."""
+        now, arrivals, refusals = time.monotonic(), list(self.arrivals), list(self.refusals)
+        refused = sum(moment >= since for moment in refusals)
+        return {
+            "now": now,
+            "seconds": now - since,
+            "calls": sum(moment >= since for moment in arrivals) - refused,
+            "refused": refused,
+            "busiest": self.busiest(since),
+        }
+
+    def busiest(self, since: float = 0.0) -> int:
         """The most calls that arrived within any one interval."""
         window: deque[float] = deque()
         most = 0
         for moment in list(self.arrivals):
+            if moment < since:
+                continue
             window.append(moment)
             while moment - window[0] >= self.interval_ms / 1000:
                 window.popleft()
@@ -47,6 +62,8 @@ class RateLimit:
             if allowed:
                 self._times.append(now)
                 self._today += 1
+            else:
+                self.refusals.append(now)
             return allowed, {
                 "x-ratelimit-max": str(self.rate_max),
                 "x-ratelimit-remaining": str(self.rate_max - len(self._times)),

@@ -142,3 +142,16 @@ def test_the_servers_clock_can_be_off(api: Api) -> None:
     api.sandbox.clock_offset = -3600.0
     stated = parsedate_to_datetime(api.get("/nowhere").headers["Date"])
     assert 3590 < time.time() - stated.timestamp() < 3660
+
+
+def test_the_limits_can_be_set_and_their_use_is_told(api: Api) -> None:
+    page = f"{api.sandbox.url}/_sandbox"
+    api.session.post(f"{page}/settings", json={"rate_max": 2, "interval_ms": 60_000, "latency": 0}, timeout=5)
+    api.get(f"/locations/{api.location}")
+    since = api.session.get(f"{page}/limits", timeout=5).json()["now"]
+    for _call in range(3):
+        api.get(f"/locations/{api.location}")
+
+    used = api.session.get(f"{page}/limits", params={"since": since}, timeout=5).json()
+
+    assert {name: used[name] for name in ("calls", "refused", "busiest")} == {"calls": 1, "refused": 2, "busiest": 3}
