@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import F
+
 from ghl_sync.client.errors import NotFound
 from ghl_sync.client.types import Page
 from ghl_sync.engine import state
@@ -22,6 +24,7 @@ from ghl_sync.models import Kind, Link
 logger = logging.getLogger("ghl_sync.pull")
 
 MOST_DIRECT_LOOKS = 100
+MOST_OTHERS = 3
 
 
 @dataclass
@@ -101,13 +104,21 @@ def _look_for(session: Session, intake: Intake, kind: Kind, link: Link) -> None:
 
 
 def others_answer(session: Session, link: Link) -> bool:
-    """Whether another record of the kind is found this moment, so that "not found" means this one alone."""
+    """Whether another record of the kind is found this moment, so that "not found" means this one alone.
+
+    Up to three are asked: the one last seen may have been deleted as well.
+    """
     others = Link.objects.filter(kind=link.kind, gone_at__isnull=True, deleted_at__isnull=True).exclude(pk=link.pk)
-    other = others.exclude(remote_id="").order_by("-remote_seen_at").values_list("remote_id", flat=True).first()
-    if other is None:
+    seen = others.exclude(remote_id="").order_by(F("remote_seen_at").desc(nulls_last=True), "-pk")
+    ids = list(seen.values_list("remote_id", flat=True)[:MOST_OTHERS])
+    if not ids:
         return True  # the account holds no other record of ours: the known shape of the answer must do
+    return any(_is_found(session, link.kind, remote_id) for remote_id in ids)
+
+
+def _is_found(session: Session, kind: str, remote_id: str) -> bool:
     try:
-        session.read(link.kind, other)
+        session.read(kind, remote_id)
     except NotFound:
         return False
     return True
