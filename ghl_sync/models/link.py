@@ -47,11 +47,13 @@ class LinkQuerySet(models.QuerySet["Link"]):
     def with_due(self) -> Self:
         """Adds `is_due`: something is left for the engine to do, whether or not it may be tried now.
 
-        A record that needs a person rests until it, or what refused it, changes.
+        A record that needs a person rests until it, or what refused it, changes: until there is a Change that the try
+        which parked it has not read. Times would not tell: a save counts from the start of its transaction, which may
+        have been open while that try looked.
         """
         changes = Change.objects.filter(kind=OuterRef("kind"), object_id=OuterRef("object_id"))
         doubts = Write.objects.filter(link=OuterRef("pk"), outcome=Write.Outcome.OPEN)
-        news = changes.filter(at__gt=OuterRef("parked_at"))
+        news = changes.filter(tried=False)
         return self.annotate(
             is_due=Case(
                 When(Q(ignored_at__isnull=False) | Q(gone_at__isnull=False), then=Value(False)),
@@ -166,6 +168,8 @@ class Link(models.Model):
     remote_gone_at = models.DateTimeField(null=True, blank=True)  # the tombstone's DELETE is done
 
     objects = LinkQuerySet.as_manager()
+
+    read_ids: tuple[int, ...] | None = None  # the Changes that whoever holds this claim has read
 
     class Meta:
         constraints = [

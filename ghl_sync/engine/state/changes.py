@@ -50,12 +50,14 @@ NOTHING_SEEN = Seen((), frozenset(), Lane.BULK, None)
 
 
 def read_changes(link: Link) -> Seen:
+    """What is there to do for a claimed link; the claim remembers what it has read."""
     rows = list(
         Change.objects.filter(kind=link.kind, object_id=link.object_id).values_list("pk", "cause", "lane", "at")
     )
     lanes = {row[2] for row in rows}
     lane = next((lane for lane in (Lane.STAFF, Lane.RETRY, Lane.BULK) if lane in lanes), Lane.BULK)
     saved = [row[3] for row in rows if row[1] == Cause.SAVED]
+    link.read_ids = tuple(row[0] for row in rows)
     return Seen(tuple(row[0] for row in rows), frozenset(row[1] for row in rows), lane, max(saved, default=None))
 
 

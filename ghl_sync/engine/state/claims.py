@@ -15,10 +15,10 @@ from django.db import models, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
 
-from ghl_sync.conf import MAX_CLAIMS, Config, config
+from ghl_sync.conf import MAX_CLAIMS, Config
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
-from ghl_sync.engine.state.changes import Seen
+from ghl_sync.engine.state.changes import Seen, changes_of
 from ghl_sync.models import Change, Link
 
 # Links named in one statement; SQLite takes a thousand parameters.
@@ -131,11 +131,13 @@ def retry_later(link: Link, words: str, config: Config, *, after: float | None =
 def park(link: Link, words: str) -> None:
     """A person must act; the record rests until it, or what refused it, changes.
 
-    It counts as parked from the claim on: what was saved while GoHighLevel was being asked is news.
+    What was saved while GoHighLevel was being asked is news: of the Changes only those that were read rest with it.
     """
     now = database_now()
-    claimed = link.leased_until - dt.timedelta(seconds=config().lease) if link.leased_until else now
-    finish(link, parked_at=claimed, last_error=words, last_error_at=now, waits_for="", next_attempt_at=None)
+    read = link.read_ids if link.read_ids is not None else changes_of(link.kind, link.object_id)
+    with transaction.atomic():
+        finish(link, parked_at=now, last_error=words, last_error_at=now, waits_for="", next_attempt_at=None)
+        Change.objects.filter(pk__in=read).update(tried=True)
 
 
 def broke_off(link: Link, words: str) -> None:

@@ -280,6 +280,61 @@ def test_a_save_while_ghl_is_asked_releases_a_parked_record(
     assert Link.objects.due().filter(pk=link.pk).exists()
 
 
+def test_a_save_that_began_before_the_claim_and_ended_after_its_look_releases_a_parked_record(
+    session: Session, connected: Sandbox
+) -> None:
+    """A Change counts from the start of its transaction: by times it would look older than the try that missed it."""
+    trip = a_trip(organiser=None)
+    began = database_now()
+    link = state.claim(link_of(trip).pk, session.config.lease)
+    assert link is not None
+    state.read_changes(link)
+    Change.objects.create(kind="trip", object_id=trip.pk, at=began)
+    state.park(link, "Refused.")
+
+    assert Link.objects.due().filter(pk=link.pk).exists()
+
+
+def test_a_parked_record_rests_while_nothing_changes(session: Session, connected: Sandbox) -> None:
+    trip = a_trip(organiser=None)
+
+    due.run_due(session)
+
+    assert link_of(trip).state_now() == "needs_person"
+    assert not Link.objects.due().filter(kind="trip").exists()
+    trip.save()
+    assert Link.objects.due().filter(kind="trip").exists()
+
+
+def test_a_record_that_kills_its_worker_rests_with_what_it_had(session: Session, connected: Sandbox) -> None:
+    trip = a_trip()
+    for _claim in range(6):
+        state.claim(link_of(trip).pk, session.config.lease)
+        lease_is_over()
+
+    assert link_of(trip).state_now() == "needs_person"
+    assert not Link.objects.due().filter(kind="trip").exists()
+
+
+@pytest.mark.parametrize("deleted_too", [0, 2, 3])
+def test_up_to_three_others_are_asked_before_a_record_counts_as_gone(
+    session: Session, connected: Sandbox, deleted_too: int
+) -> None:
+    """The one seen last may have been deleted as well; when none of three answers, the answers are not believed."""
+    trips = [a_trip() for _trip in range(4)]
+    due.run_due(session)
+    pull(Session(), full=True)
+    for trip in trips[: deleted_too + 1]:
+        connected.store.delete(link_of(trip).remote_id)
+    for age, trip in enumerate(trips):
+        Link.objects.filter(pk=link_of(trip).pk).update(remote_seen_at=database_now() - dt.timedelta(minutes=age + 1))
+    state.mark_dirty([link_of(trips[0]).pk])
+
+    due.run_due(Session())
+
+    assert (link_of(trips[0]).gone_at is not None) == (deleted_too < 3)
+
+
 # Conflicts
 
 
