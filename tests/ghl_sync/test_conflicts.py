@@ -249,6 +249,27 @@ def test_a_vendor_changed_on_both_sides_is_decided(
     assert (trip.vendor.name, custom(connected, trip)["trip_vendor"]) == (ends, ends)
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_a_true_return_to_an_earlier_value_counts_as_an_edit(session: Session, connected: Sandbox, where: str) -> None:
+    trip = a_trip(description="First")
+    due.run_due(session)
+    trip.description = "Second"
+    trip.save()
+    due.run_due(Session())
+
+    if where == "here":
+        trip.description = "First"
+        trip.save()
+    else:
+        connected.edit(link_of(trip).remote_id, fields={"trip_description": "First"})
+        resolve.ask_for(link_of(trip))
+    due.run_due(Session())
+
+    assert texts(trip, connected) == ("First", "First")
+    assert not Conflict.objects.exists()
+
+
 # Put back
 
 
