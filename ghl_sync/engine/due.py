@@ -42,6 +42,8 @@ PASSES = 4
 LOOK_SECONDS = 1.0
 # A run that has said nothing for so long counts as ended; all that hangs on it is how long a second one works on.
 AT_WORK_SECONDS = 30.0
+# So long a run that is interrupted waits for calls that are under way.
+LAST_SECONDS = 2.0
 # Staff's records taken into a run at one look.
 MOST_AT_ONCE = 50
 
@@ -90,6 +92,16 @@ def run_due(
         report.count(result)
     report.seconds = round(time.monotonic() - started, 3)
     return report
+
+
+def run_these(session: Session, link_ids: Sequence[int], *, seconds: float) -> set[int]:
+    """Reconcile these records as a run does, several at a time, for so long; returns those it came to."""
+    run = _Run(session, KIND_ORDER, seconds, None, _hands(session, None))
+    try:
+        run.take(link_ids)
+    finally:
+        run.let_go()
+    return set(run.outcomes)
 
 
 def at_work() -> bool:
@@ -150,6 +162,11 @@ class _Run:
                 worked += len(link_ids)
         return worked
 
+    def take(self, link_ids: Sequence[int]) -> None:
+        """Work off these records, which nobody here edited."""
+        if self._may_go(Lane.BULK, link_ids):
+            self._work(Lane.BULK, link_ids)
+
     def _may_go(self, lane: str, link_ids: Sequence[int]) -> bool:
         """Whether the lane is open; what it closes to waits, and says why."""
         why = self._session.limiter.closed(lane)
@@ -173,6 +190,9 @@ class _Run:
                 thread.join()
         except BaseException:
             self._stop.set()  # Ctrl-C: what a call in flight leaves behind is found again, as after a power cut
+            ends = time.monotonic() + LAST_SECONDS
+            for thread in threads:
+                thread.join(max(0.0, ends - time.monotonic()))
             raise
         self._session.forget_definitions()  # a thread may have fetched newer ones
         if self._broken is not None:

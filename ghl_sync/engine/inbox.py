@@ -38,7 +38,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NAME = re.compile(r"[A-Za-z]{1,64}")
 # Links asked about in one query; SQLite takes a thousand parameters.
 SOME = 500
-# Records read between two looks at what has come in meanwhile.
+# Records read by their id between two looks at what has come in meanwhile.
 STEP = 20
 Outcome, About = WebhookEvent.Outcome, WebhookEvent.About
 
@@ -219,10 +219,10 @@ def _in_parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
 
 
 def _to_read(session: Session) -> list[_Named | _Marked]:
-    """The next records to read: some that are marked, some that are to be read by their id."""
+    """The next records to read: many that are marked, some that are to be read by their id."""
     named = _sort_out(session)
     marked = Link.objects.filter(location_id=session.config.location_id, remote_dirty_at__isnull=False).due_now()
-    rows = marked.order_by("remote_dirty_at").values_list("pk", "remote_dirty_at")[:STEP]
+    rows = marked.order_by("remote_dirty_at").values_list("pk", "remote_dirty_at")[:SOME]
     return [*(_Marked(*row) for row in rows), *named[:STEP]]
 
 
@@ -236,14 +236,18 @@ class _Reading:
 
     def run(self) -> None:
         while fresh := [one for one in _to_read(self.session) if one.key not in self.seen]:
+            marked = {one.link_id: one.key for one in fresh if isinstance(one, _Marked)}
+            if marked:
+                done = due.run_these(self.session, list(marked), seconds=self._ends - time.monotonic())
+                self.seen.update(marked[link_id] for link_id in done & set(marked))
             for one in fresh:
                 if time.monotonic() > self._ends:
                     return
-                self.seen.add(one.key)
-                if isinstance(one, _Marked):
-                    due.safely(self.session, one.link_id)
-                else:
+                if isinstance(one, _Named):
+                    self.seen.add(one.key)
                     self._read(one)
+            if time.monotonic() > self._ends:
+                return
 
     def _read(self, one: _Named) -> None:
         """A record that is read by its id. While GoHighLevel does not answer, the turn is over and it waits."""

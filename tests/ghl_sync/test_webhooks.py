@@ -301,6 +301,22 @@ def test_many_events_of_a_known_record_are_one_look(told: Sandbox, session: Sess
     assert (Trip.objects.get().capacity, outcomes()) == (40, ["compared"] * 3)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_several_known_records_are_read_at_a_time(told: Sandbox, settings: Any) -> None:
+    settings.GHL_CALLS_IN_FLIGHT = 4
+    session = Session()
+    records = [card(told, name=f"Trip {number}") for number in range(20)]
+    pull(session)
+    for record in records:
+        told.edit(record.id, fields={"max_passengers": 9})
+        deliver(told, body_of(told, record))
+    told.latency = 0.25
+    started = time.monotonic()
+    handle(session)
+    assert time.monotonic() - started < 20 * 0.25  # one after the other they would take longer
+    assert set(Trip.objects.values_list("capacity", flat=True)) == {9}
+
+
 def test_what_a_webhook_says_of_a_record_is_never_used(told: Sandbox, session: Session) -> None:
     record = card(told)
     pull(session)
