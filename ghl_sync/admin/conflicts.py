@@ -49,6 +49,7 @@ class ConflictAdmin(QuestionAdmin):
     list_filter = (UnresolvedFilter, ("outcome", ChoicesCheckboxFilter), KindFilter)
     search_fields = ("field", "link__label")
     actions = ("keep_ours", "keep_theirs")
+    list_after_template = "admin/ghl_sync/conflict_list_keys.html"
 
     class Media:
         css = {"all": ("ghl_sync/conflicts.css",)}

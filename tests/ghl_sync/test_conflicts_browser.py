@@ -108,6 +108,9 @@ def test_conflicts_are_decided_by_keyboard_and_what_lost_is_put_back(
 
 def test_many_conflicts_are_decided_from_the_list(page: Page, disputed: list[Trip], connected: Sandbox) -> None:
     page.goto(DESK)
+    page.keyboard.press("?")
+    expect(page.get_by_text("select it, or not")).to_be_visible()
+    page.keyboard.press("?")
     page.keyboard.press("j")
     page.keyboard.press("x")
     page.locator(".action-select").last.check()

@@ -14,10 +14,17 @@
     items[next].scrollIntoView({ block: "nearest" });
   }
 
+  // The table of keys; while it is open no other key does anything.
+  const dialog = () => document.querySelector(".conflict-keys");
+
+  function help() {
+    if (dialog()?.open) dialog().close();
+    else dialog()?.showModal();
+  }
+
   const current = (items) => items.find((item) => item.contains(document.activeElement));
 
   function record(form) {
-    const dialog = document.querySelector(".conflict-keys");
     const fields = () => [...form.querySelectorAll("[data-conflict]")];
     const pick = (side) => {
       const field = current(fields()) ?? (fields().length === 1 ? fields()[0] : undefined);
@@ -36,7 +43,6 @@
       t: () => pick("t"),
       n: () => document.querySelector("[data-next]")?.click(),
       Enter: () => form.querySelector("input[type=radio]:checked") && form.requestSubmit(),
-      "?": () => (dialog.open ? dialog.close() : dialog.showModal()),
     };
   }
 
@@ -70,9 +76,9 @@
     if (!keys) return;
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches(typing)) return;
-      const act = Object.hasOwn(keys, event.key) ? keys[event.key] : undefined;
-      if (!act) return;
-      if (event.key === "Enter" && event.target.closest("a, button, summary, dialog")) return;
+      const act = event.key === "?" ? help : Object.hasOwn(keys, event.key) ? keys[event.key] : undefined;
+      if (!act || (dialog()?.open && act !== help)) return;
+      if (event.key === "Enter" && event.target.closest("a, button, summary")) return;
       // The sidebar's search answers to "t" everywhere else: here the desk hears it first.
       event.preventDefault();
       event.stopPropagation();
