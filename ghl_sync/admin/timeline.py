@@ -327,9 +327,9 @@ def _history(link: Link) -> Iterator[Typed]:
         kept: Any = model.history  # type: ignore[attr-defined]
         rows = kept.filter(**{"passenger_id" if part else "id": link.object_id}).select_related("history_user")
         columns = {row.name: row for row in table.fields if row.part == part and _column(kind, row, model)}
-        told = {name for name, row in columns.items() if _column(kind, row, kept.model)}
+        told = {name: row for name, row in columns.items() if _column(kind, row, kept.model)}
         yield from _changes(
-            _Columns(kind, part, {name: columns[name] for name in told}, frozenset(set(columns) - told), names),
+            _Columns(kind, part, told, frozenset(columns.keys() - told.keys()), names),
             list(rows.order_by("-history_date", "-history_id")[:MOST_ROWS]),
         )
 
