@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import models, transaction
 from django_q.brokers import get_broker
@@ -245,20 +246,21 @@ def _compare(session: Session, by: int | None) -> None:
         async_task("ghl_sync.tasks.compare_everything")
 
 
-def repair(run_id: int) -> None:
-    """Have everything that an audit found mended, and sent as far as time allows; the sweep does the rest."""
-    _run(lambda session: _repair(session, run_id))
+def repair(run_id: int, ids: list[int] | None = None) -> None:
+    """Have what an audit found mended (all of it, or these finds), and sent as far as time allows."""
+    _run(lambda session: _repair(session, run_id, ids))
 
 
-def _repair(session: Session, run_id: int) -> None:
+def _repair(session: Session, run_id: int, ids: list[int] | None) -> None:
     found = Drift.objects.filter(run=run_id, repaired_at__isnull=True).select_related("link").order_by("pk")
-    done = repairs.repair(session, found[:MOST_REPAIRS])
-    if done and found.exists():
+    chosen = list((found if ids is None else found.filter(pk__in=ids))[:MOST_REPAIRS])
+    done = repairs.repair(session, chosen)
+    if ids is None and done and found.exists():
         async_task("ghl_sync.tasks.repair", run_id)
     due.run_due(session, seconds=SHORT_SWEEP_SECONDS)
 
 
-def ask(name: str, *args: int) -> bool:
+def ask(name: str, *args: Any) -> bool:
     """Have a task of this module run soon, because a person pressed a button; False when the queue does not take it."""
     try:
         with impatiently(PATIENCE_MS), transaction.atomic():

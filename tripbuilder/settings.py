@@ -277,6 +277,12 @@ def _is_passengers(request: Any) -> bool:
     return here != request.path and not here.startswith("unlinked/")
 
 
+def _is_synced_records(request: Any) -> bool:
+    """The desk, and deletes that are not sent yet, stand below the synced records' address."""
+    here = request.path.removeprefix(str(reverse_lazy("admin:ghl_sync_link_changelist")))
+    return here != request.path and not here.startswith(("desk/", "deleted/"))
+
+
 UNFOLD["SIDEBAR"]["navigation"] = [
     {
         "title": "Work",
@@ -293,13 +299,16 @@ UNFOLD["SIDEBAR"]["navigation"] = [
     {
         "title": "GoHighLevel",
         "items": [
+            _page("Sync desk", "dashboard", "admin:ghl_sync_desk", "ghl_sync.link"),
             _page("Issues", "report", "admin:ghl_sync_issue_changelist", "ghl_sync.issue"),
             _page("Conflicts", "call_split", "admin:ghl_sync_conflict_changelist", "ghl_sync.conflict"),
             _page("Not linked to a trip", "link_off", "admin:trips_passenger_unlinked", "trips.passenger"),
-            _page("Synced records", "sync", "admin:ghl_sync_link_changelist", "ghl_sync.link"),
+            _page("Differences", "compare_arrows", "admin:ghl_sync_drift_changelist", "ghl_sync.drift"),
+            _page("Synced records", "sync", "admin:ghl_sync_link_changelist", "ghl_sync.link")
+            | {"active": _is_synced_records},
             _page("Field rules", "rule", "admin:ghl_sync_fieldrule_changelist", "ghl_sync.fieldrule"),
             _page("Fields and drop-downs", "list_alt", "admin:ghl_sync_remotefield_changelist", "ghl_sync.remotefield"),
-            _page("Pulls", "cloud_download", "admin:ghl_sync_run_changelist", "ghl_sync.run"),
+            _page("Fetching and comparing", "cloud_download", "admin:ghl_sync_run_changelist", "ghl_sync.run"),
             _page("Webhooks", "notifications", "admin:ghl_sync_webhookevent_changelist", "ghl_sync.webhookevent"),
         ],
     },

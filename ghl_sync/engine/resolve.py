@@ -19,7 +19,7 @@ from ghl_sync.engine.linking import find_trip
 from ghl_sync.engine.local import Local, as_text, from_text, load, vendor_named
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.mapping.table import MAPS
-from ghl_sync.models import Cause, Conflict, Kind, Lane, Link, Location
+from ghl_sync.models import Cause, Conflict, Kind, Lane, Link, Location, Run
 from trips.encryption import keyed_hash
 from trips.models import HealthRecord, Passenger, Passport, Trip
 
@@ -43,6 +43,11 @@ def switch(location: Location, name: str, *, user: Any, paused: bool) -> bool:
     Saving here stays possible, and everything that waited goes afterwards.
     """
     return state.switch(location, name, user=user, paused=paused)
+
+
+def cancel(run: Run, user: Any) -> bool:
+    """A person wants this run to end after the page at hand; False when it has ended, or was told so before."""
+    return state.ask_to_cancel(run, user.pk)
 
 
 def confirm_sensitive(location: Location, user: Any) -> int:

@@ -29,7 +29,7 @@ class Run(models.Model):
     cancel_asked_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
     class Meta:
-        verbose_name = "pull"
+        verbose_name = "run"
         ordering = ["-pk"]
         constraints = [
             # Two pulls at once would do each other's work twice.

@@ -1,0 +1,240 @@
+"""What the sync desk shows, read in a constant number of queries however many records there are. Reads only."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Max, Q
+from django.db.models.functions import TruncHour
+from django.utils import timezone
+
+from ghl_sync.engine import deleting
+from ghl_sync.engine.clock import database_now
+from ghl_sync.models import (
+    Alarm,
+    Approval,
+    Change,
+    Conflict,
+    Drift,
+    Issue,
+    Kind,
+    Link,
+    Location,
+    Run,
+    SeenPage,
+    State,
+    WebhookEvent,
+    Write,
+)
+from trips.models import Passenger
+
+HOURS = 24
+MOVING = (State.WAITING, State.WORKING, State.RETRYING)
+# Two records where one is meant; they have a list of their own beside the other issues.
+TWINS = (Issue.Code.TWIN, Issue.Code.LIKENESS, Issue.Code.CAME_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What waits for the engine or for a person. `states` counts records by `State`; `issues` open ones by code."""
+
+    records: Mapping[str, int]
+    states: Mapping[str, int]
+    conflicts: int
+    unlinked: int
+    deletes: int
+    approvals: int
+    issues: Mapping[str, int]
+    drifts: int
+    oldest_change: dt.datetime | None
+
+    @property
+    def twins(self) -> int:
+        return sum(self.issues.get(code, 0) for code in TWINS)
+
+    @property
+    def moving(self) -> int:
+        return sum(self.states[state] for state in MOVING)
+
+
+def counts() -> Counts:
+    by_kind = _links()
+    states = {state: sum(row[state] for row in by_kind.values()) for state in _RESTING}
+    states |= dict.fromkeys(MOVING, 0) | _moving()
+    states[State.CONFLICT] = _disputed()
+    records = {kind: row["all"] for kind, row in by_kind.items()}
+    states[State.SYNCED] = max(sum(records.values()) - sum(states.values()), 0)
+    issues = Issue.objects.filter(closed_at__isnull=True).order_by().values("code").annotate(n=Count("pk"))
+    return Counts(
+        records=records,
+        states={str(state): count for state, count in states.items()},
+        conflicts=Conflict.objects.filter(resolved_at__isnull=True).count(),
+        unlinked=Passenger.objects.unlinked().count(),
+        deletes=deleting.waiting().count(),
+        approvals=Approval.objects.filter(answer=Approval.Answer.ASKED).count(),
+        issues=dict(issues.values_list("code", "n")),
+        drifts=open_drifts().count(),
+        oldest_change=Change.objects.order_by("at").values_list("at", flat=True).first(),
+    )
+
+
+_RESTING: dict[State, Q] = {
+    State.IGNORED: Q(ignored_at__isnull=False),
+    State.GONE: Q(ignored_at__isnull=True, gone_at__isnull=False),
+    State.NEEDS_PERSON: Q(ignored_at__isnull=True, gone_at__isnull=True, parked_at__isnull=False),
+}
+
+
+def _links() -> dict[str, dict[Any, int]]:
+    """By kind: all links, and those whose state one column tells; those deleted on both sides are no records."""
+    told = {str(state): Count("pk", filter=condition) for state, condition in _RESTING.items()}
+    rows: Any = Link.objects.filter(remote_gone_at__isnull=True).order_by().values("kind")
+    found: dict[str, dict[Any, int]] = {row["kind"]: row for row in rows.annotate(all=Count("pk"), **told)}
+    empty: dict[Any, int] = dict.fromkeys(("all", *told), 0)
+    return {str(kind): found.get(str(kind), empty) for kind in (Kind.TRIP, Kind.PASSENGER, Kind.CONTACT)}
+
+
+def records_by_kind() -> dict[str, int]:
+    """How many records there are of each kind."""
+    return {kind: row["all"] for kind, row in _links().items()}
+
+
+def _moving() -> dict[State, int]:
+    """Records on their way. The first filter is what indexes answer; the states then look at few."""
+    doubted = Write.objects.filter(outcome=Write.Outcome.OPEN, link__isnull=False).values("link_id")
+    candidates: Any = Link.objects.filter(
+        Q(remote_dirty_at__isnull=False)
+        | Q(leased_until__isnull=False)
+        | Q(deleted_at__isnull=False, remote_gone_at__isnull=True)
+        | Q(object_id__in=Change.objects.values("object_id"))
+        | Q(pk__in=doubted)
+    )
+    rows = candidates.with_state().filter(state__in=MOVING).order_by().values("state").annotate(n=Count("pk"))
+    return {State(state): n for state, n in rows.values_list("state", "n")}
+
+
+def _disputed() -> int:
+    asked = Conflict.objects.filter(resolved_at__isnull=True).values("link_id")
+    rest = {"ignored_at__isnull": True, "gone_at__isnull": True, "parked_at__isnull": True}
+    return Link.objects.filter(pk__in=asked, **rest).count()
+
+
+def open_drifts() -> Any:
+    """What the last audit found and nobody has had mended yet."""
+    last = Run.objects.filter(mode=Run.Mode.AUDIT).order_by("-pk").values("pk")[:1]
+    return Drift.objects.filter(run__in=last, repaired_at__isnull=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """How the parts that move things stand; times are None for what was never seen."""
+
+    now: dt.datetime
+    location: Location | None
+    alarms: list[Alarm]
+    last: Mapping[str, Run]  # by mode, the last one that ended
+    running: list[Run]
+    event_at: dt.datetime | None
+    events_waiting: int
+
+
+def machinery(location: Location | None) -> Machinery:
+    newest = Run.objects.filter(finished_at__isnull=False).order_by().values("mode").annotate(newest=Max("pk"))
+    ended = Run.objects.filter(pk__in=newest.values("newest")).select_related("started_by")
+    running = Run.objects.filter(finished_at__isnull=True).select_related("started_by", "cancel_asked_by")
+    events = WebhookEvent.objects.aggregate(
+        last=Max("received_at"), waiting=Count("pk", filter=Q(outcome=WebhookEvent.Outcome.WAITING))
+    )
+    return Machinery(
+        now=database_now(),
+        location=location,
+        alarms=list(Alarm.objects.filter(closed_at__isnull=True).order_by("-opened_at")),
+        last={run.mode: run for run in ended},
+        running=list(running.order_by("pk")),
+        event_at=events["last"],
+        events_waiting=events["waiting"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come: records seen, of how many where that is known."""
+
+    done: int
+    total: int | None
+
+    @property
+    def percent(self) -> int | None:
+        return min(100, round(100 * self.done / self.total)) if self.total else None
+
+
+def progress_of(runs: list[Run], records: Mapping[str, int]) -> dict[int, Progress]:
+    """By run. What GoHighLevel has not told of a kind yet is taken to be as many as are known here."""
+    totals: dict[tuple[int, str], int] = {}
+    pages = SeenPage.objects.filter(run__in=[run.pk for run in runs], total__isnull=False).order_by("number")
+    for run_id, kind, total in pages.values_list("run_id", "kind", "total"):
+        totals[run_id, kind] = total or 0
+    return {run.pk: _progress(run, totals, records) for run in runs}
+
+
+def _progress(run: Run, totals: Mapping[tuple[int, str], int], records: Mapping[str, int]) -> Progress:
+    done = expected = 0
+    for kind, known in records.items():
+        told = run.report.get(f"{kind}s") or {}
+        seen = told.get("seen") or 0
+        done += seen
+        ended = kind in run.cursor.get("done", ())
+        expected += seen if ended else max(seen, told.get("total") or totals.get((run.pk, kind)) or known)
+    return Progress(done, None if run.mode == Run.Mode.INCREMENTAL else expected)
+
+
+# The last day, by the hour
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """One hour: writes to GoHighLevel, calls of pulls and audits, and how long saves waited until they were sent."""
+
+    start: dt.datetime
+    writes: int = 0
+    fetches: int = 0
+    average_wait: float | None = None
+    longest_wait: float | None = None
+
+
+def last_day() -> list[Hour]:
+    """The last 24 hours, oldest first, the hour at hand last."""
+    this_hour = timezone.localtime(database_now()).replace(minute=0, second=0, microsecond=0)
+    first = this_hour - dt.timedelta(hours=HOURS - 1)
+    waited = ExpressionWrapper(F("sent_at") - F("saved_at"), output_field=DurationField())
+    rows = (
+        Write.objects.filter(sent_at__gte=first)
+        .annotate(hour=TruncHour("sent_at"))
+        .order_by()
+        .values("hour")
+        .annotate(n=Count("pk"), mean=Avg(waited), most=Max(waited))
+    )
+    writes = {row["hour"]: row for row in rows}
+    fetches: dict[dt.datetime, int] = {}
+    runs = Run.objects.filter(started_at__gte=first)
+    for started, report in runs.values_list("started_at", "report"):
+        hour = timezone.localtime(started).replace(minute=0, second=0, microsecond=0)
+        fetches[hour] = fetches.get(hour, 0) + int(report.get("calls") or 0)
+    hours = [first + dt.timedelta(hours=n) for n in range(HOURS)]
+    return [_hour(hour, writes.get(hour), fetches.get(hour, 0)) for hour in hours]
+
+
+def _hour(start: dt.datetime, row: Mapping[str, Any] | None, fetches: int) -> Hour:
+    if row is None:
+        return Hour(start, fetches=fetches)
+    mean, most = row["mean"], row["most"]
+    return Hour(
+        start,
+        writes=row["n"],
+        fetches=fetches,
+        average_wait=None if mean is None else max(mean.total_seconds(), 0.0),
+        longest_wait=None if most is None else max(most.total_seconds(), 0.0),
+    )
