@@ -12,13 +12,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 20.0
+# A child that may be started again and ends sooner than this is broken: starting it once more would not help.
+BROKEN_SECONDS = 5.0
+# How often it is asked whether a child hangs, and how long one that was started again for it has to recover.
+ASK_SECONDS = 5.0
+RECOVERY_SECONDS = 120.0
 
 
 def port_is_free(port: int) -> bool:
@@ -44,6 +49,9 @@ class Child:
 
     name: str
     process: subprocess.Popen[bytes]
+    words: tuple[str, ...]
+    again: bool = False
+    started: float = field(default_factory=time.monotonic)
 
 
 class Stopped(Exception):
@@ -51,7 +59,7 @@ class Stopped(Exception):
 
 
 class Supervisor:
-    """Runs children of this project until one ends or a signal comes. Not for more than one thread."""
+    """Runs children of this project until one ends for good or a signal comes. Not for more than one thread."""
 
     def __init__(self, manage: str, environment: Mapping[str, str]) -> None:
         self._manage = manage
@@ -67,8 +75,11 @@ class Supervisor:
     def _asked(self, number: int, frame: FrameType | None) -> None:
         self._stop.set()
 
-    def start(self, name: str, *words: str) -> None:
-        """Start `manage.py words…` in a process group of its own; its words go to our stderr."""
+    def start(self, name: str, *words: str, again: bool = False) -> None:
+        """Start `manage.py words…` in a process group of its own; its words go to our stderr.
+
+        One that may be started `again` is, when it ends by itself.
+        """
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and command
             [sys.executable, self._manage, *words],
             env=self._environment,
@@ -76,7 +87,7 @@ class Supervisor:
             stdout=sys.stderr.fileno(),
             start_new_session=True,
         )
-        self._children.append(Child(name, process))
+        self._children.append(Child(name, process, words, again))
 
     def run(self, *words: str) -> int:
         """Run `manage.py words…` to its end; its exit code. Raises Stopped when asked to meanwhile."""
@@ -104,30 +115,50 @@ class Supervisor:
                 raise TimeoutError(f"Nothing answers on port {port} after {seconds:.0f} s.")
             self._stop.wait(0.05)
 
-    def watch(self) -> None:
-        """Until we are asked to stop or a child ends. Raises Stopped."""
+    def watch(self, hangs: Callable[[], str] = lambda: "") -> None:
+        """Until we are asked to stop or a child ends. `hangs` names a child to start again. Raises Stopped."""
+        ask_at = 0.0
         while True:
             self._check()
+            if time.monotonic() >= ask_at:
+                ask_at = time.monotonic() + ASK_SECONDS
+                name = hangs()
+                for child in [child for child in self._children if child.name == name]:
+                    if time.monotonic() - child.started > RECOVERY_SECONDS:
+                        self._start_again(child, "hangs")
             self._stop.wait(0.3)
+
+    def _start_again(self, child: Child, why: str) -> None:
+        sys.stderr.write(f"The {child.name} {why}; starting it again.\n")
+        self._children.remove(child)
+        self._end([child], patience=PATIENCE_SECONDS / 4)
+        self.start(child.name, *child.words, again=child.again)
 
     def _check(self) -> None:
         if self._stop.is_set():
             raise Stopped
-        for child in self._children:
+        for child in list(self._children):
             code = child.process.poll()
-            if code is not None:
+            if code is None:
+                continue
+            if child.again and time.monotonic() - child.started > BROKEN_SECONDS:
+                self._start_again(child, f"ended by itself (exit code {code})")
+            else:
                 raise Stopped(f"The {child.name} ended by itself (exit code {code}); its words are above.")
 
     def stop(self) -> None:
         """End all children, the last one started first, each through its main process."""
-        for child in reversed(self._children):
+        self._end(self._children[::-1], patience=PATIENCE_SECONDS)
+
+    def _end(self, children: list[Child], *, patience: float) -> None:
+        """Ask the main processes to end; whatever of a group outlives its patience, or its main process, is killed."""
+        for child in children:
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
-        ends = time.monotonic() + PATIENCE_SECONDS
-        for child in reversed(self._children):
-            try:
+        ends = time.monotonic() + patience
+        for child in children:
+            with suppress(subprocess.TimeoutExpired):
                 child.process.wait(max(ends - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.process.pid, signal.SIGKILL)
-                child.process.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(child.process.pid, signal.SIGKILL)
+            child.process.wait()

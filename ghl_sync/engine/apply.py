@@ -42,7 +42,7 @@ HONEST_SECONDS = 120
 DATE_HEADER_DOUBT = dt.timedelta(seconds=2)
 OWNERS = {"trip": "organiser", "passenger": "contact"}
 # Issues about a value that went, or could not go, to GoHighLevel.
-VALUE_ISSUES = ("kept", "no_option", "no_field", "refused")
+VALUE_ISSUES = ("kept", "no_option", "no_field", "refused", "oscillates")
 OUTCOMES = {
     Action.ASK: Conflict.Outcome.ASKED,
     Action.OURS_WON: Conflict.Outcome.OURS,

@@ -16,7 +16,7 @@ from ghl_sync.client.errors import (
     TryLater,
 )
 from ghl_sync.client.types import Record
-from ghl_sync.engine import apply, state
+from ghl_sync.engine import apply, oscillation, state
 from ghl_sync.engine.absence import others_answer
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
@@ -98,10 +98,8 @@ def _work(session: Session, link: Link) -> Result:
         session.check_fetching()  # only their side has changed
     if not MODELS[link.kind]._base_manager.filter(pk=link.object_id).exists():
         return delete(session, link, seen)
-    if link.parked_fields and _saved_since(seen, link.last_error_at):
-        # The person may have mended what was refused.
-        state.close_issues(link, fields=link.parked_fields, codes=("refused",))
-        state.keep(link, parked_fields=[])
+    if link.parked_fields:
+        oscillation.release(link, saved=_saved_since(seen, link.last_error_at))
     if link.gone_at is not None and Cause.ASKED not in seen.causes:
         state.release(link, why="Gone in GoHighLevel; a person decides.")
         return Result.UNCHANGED

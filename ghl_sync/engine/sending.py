@@ -19,7 +19,7 @@ from ghl_sync.client.errors import (
     TryLater,
 )
 from ghl_sync.client.types import Record
-from ghl_sync.engine import apply, definitions, options, state
+from ghl_sync.engine import apply, definitions, options, oscillation, state
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.results import Result
@@ -49,6 +49,7 @@ def facts_of(record: Record | None) -> dict[str, Any]:
 def send(session: Session, link: Link, settled: apply.Settled) -> tuple[dict[str, Any], bool]:
     """One PUT with the fields that differ; facts for the link, and whether anything was sent."""
     table, base = settled.local.table, settled.base
+    oscillation.stop(session, link, settled)
     wanted = settled.plan.push | settled.plan.ride
     tags = "tags" in wanted
     body = build_body(table, {name: v for name, v in wanted.items() if name != "tags"}, session.definitions)

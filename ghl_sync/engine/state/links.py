@@ -45,6 +45,7 @@ def ask_for(link: Link) -> None:
     """A person pressed "Sync now": a fresh look at both sides, without waiting."""
     with transaction.atomic():
         unpark(Link.objects.filter(pk=link.pk))
+        close_issues(link, codes=("oscillates",))
         # One that counts as gone is looked for once more; if it is gone, the look says so again.
         Link.objects.filter(pk=link.pk).update(remote_dirty_at=Now(), gone_at=None, gone_reason="")
         record_change(link.kind, link.object_id, cause=Cause.ASKED)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from django.db.models import Max
 from django.db.models.functions import Now
 
 from ghl_sync.engine.clock import database_now
@@ -121,3 +123,16 @@ def close_conflicts(link: Link, fields: Collection[str]) -> None:
     """Both sides came to agree without a person, or before that person's choice was carried out."""
     rows = Conflict.objects.filter(link=link, field__in=fields, resolved_at__isnull=True)
     rows.update(resolved_at=Now(), choice="", resolved_by=None)
+
+
+def oscillating(link: Link) -> set[str]:
+    """Fields that are not sent because something over there changes them back each time."""
+    asked = Issue.objects.filter(link=link, code=Issue.Code.OSCILLATES, closed_at__isnull=True)
+    return set(asked.values_list("field", flat=True))
+
+
+def stopped_oscillating_at(link: Link, field: str) -> dt.datetime | None:
+    """When a person last let a field of this link go that was changed back each time."""
+    asked = Issue.objects.filter(link=link, field=field, code=Issue.Code.OSCILLATES, closed_at__isnull=False)
+    found: dt.datetime | None = asked.aggregate(at=Max("closed_at"))["at"]
+    return found

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Min, Q
 from django.db.models.functions import Now
 
@@ -93,3 +94,25 @@ def late_values(link: Link, config: Config) -> dict[str, list[Any]]:
         for name, value in values.items():
             found.setdefault(name, []).append(value)
     return found
+
+
+def sent_lately(link: Link, seconds: float) -> list[tuple[dt.datetime, dict[str, Any]]]:
+    """What arrived of this link's updates within so many seconds, newest first: when, and the values as stored."""
+    since = database_now() - dt.timedelta(seconds=seconds)
+    return list(_arrived(link).filter(sent_at__gt=since).values_list("sent_at", "values"))
+
+
+def last_sent(link: Link, fields: Collection[str]) -> dict[str, Any]:
+    """The values of these fields, as stored, that arrived with the newest update of each, if any."""
+    found: dict[str, Any] = {}
+    for values in _arrived(link).values_list("values", flat=True):
+        found |= {name: values[name] for name in fields if name in values and name not in found}
+        if len(found) == len(fields):
+            break
+    return found
+
+
+def _arrived(link: Link) -> models.QuerySet[Write]:
+    """Updates of this link that are known to have arrived, newest first."""
+    arrived = (Write.Outcome.DONE, Write.Outcome.FOUND)
+    return Write.objects.filter(link=link, action=Write.Action.UPDATE, outcome__in=arrived).order_by("-pk")

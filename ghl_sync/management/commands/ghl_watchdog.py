@@ -173,7 +173,8 @@ class Watchdog:
                 return
             if not self._is_time("pull", PULL_SECONDS):
                 return
-            self._say("Nothing was fetched for too long; fetching here.")
+            if not self._helps:
+                self._say("Nothing was fetched for a quarter of an hour; fetching here.")
         self._pull_goes_on = not tasks.pull_here(full=False, progress=self._between)
 
     def _between(self, *_seen: Any) -> None:

@@ -12,10 +12,10 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError
+from django.db import Error, OperationalError, close_old_connections
 
 from ghl_sync.conf import config
-from ghl_sync.models import Link
+from ghl_sync.models import Alarm, Link
 from ghl_sync.sandbox.hooks import public_key
 from tripbuilder.supervisor import HOST, Stopped, Supervisor, port_is_free
 from trips.models import Contact, Passenger, Trip
@@ -25,10 +25,19 @@ SANDBOX_LOCATION = "sandbox-location"
 DEMO_USER, DEMO_PASSWORD = "admin", "tripbuilder"
 
 
+def _what_hangs() -> str:
+    """The queue, once the watchdog has raised its alarm: django-q2's cluster can hang while it looks alive."""
+    try:
+        return "queue" if Alarm.objects.filter(code=Alarm.Code.QUEUE, closed_at__isnull=True).exists() else ""
+    except Error:
+        close_old_connections()
+        return ""  # the database does not answer: asked again
+
+
 class Command(BaseCommand):
     help = (
-        "Migrate, then run web and queue together; without GHL credentials also the sandbox, filled with invented "
-        "people and pulled from it when the database is empty. Ctrl-C stops all."
+        "Migrate, then run web, queue and watchdog together; without GHL credentials also the sandbox, filled with "
+        "invented people and pulled from it when the database is empty. Ctrl-C stops all."
     )
     requires_migrations_checks = False
 
@@ -52,14 +61,15 @@ class Command(BaseCommand):
                 hooks = ("--webhooks", f"http://{HOST}:{web}/ghl/webhook/", "--webhook-seed", seed.hex())
                 self._start_sandbox(supervisor, sandbox, hooks)
             login = self._login(demo=not real)
-            supervisor.start("queue", "qcluster")
+            supervisor.start("queue", "qcluster", again=True)
+            supervisor.start("watchdog", "ghl_watchdog", again=True)
             supervisor.start("web", "runserver", f"{HOST}:{web}", "--noreload")
             supervisor.wait_for(web)
             self._say(f"web http://{HOST}:{web}/")
             if not real:
                 self._say(f"sandbox http://{HOST}:{sandbox}/")
             self._say(f"login {login}")
-            supervisor.watch()
+            supervisor.watch(_what_hangs)
         except Stopped as reason:
             if str(reason):
                 raise CommandError(str(reason)) from None
