@@ -61,15 +61,15 @@ class Cluster:
     """A cluster in a process group of its own."""
 
     def __init__(self, log: Path) -> None:
-        self._log = log
+        self.log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "manage.py", "qcluster"],
                 cwd=ROOT,
-                env=child_environment(),
+                env=child_environment() | {"LOG_LEVEL": "INFO"},  # its log names the processes
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -90,7 +90,7 @@ class Cluster:
             return [self.pid]
         if role == "sentinel":
             return children_of(self.pid)
-        said = re.findall(rf"{ROLES[role]} (\d+)", self._log.read_text("utf-8", "replace"))
+        said = re.findall(rf"{ROLES[role]} (\d+)", self.log.read_text("utf-8", "replace"))
         alive = {pid for sentinel in children_of(self.pid) for pid in children_of(sentinel)}
         return [pid for pid in map(int, said) if pid in alive]
 
