@@ -103,13 +103,14 @@ def look(session: Session) -> Seen:
     seen.pipelines = _read(seen, "opportunities.readonly", client.list_pipelines)
     seen.fields = _read(seen, "locations/customFields.readonly", client.list_custom_fields)
     _read(seen, "contacts.readonly", lambda: client.contact_page(limit=1))
-    _try(seen, "opportunities.write", lambda: client.update_opportunity(NOBODY, {}))
-    _try(seen, "contacts.write", lambda: client.update_contact(NOBODY, {}))
-    _try(
-        seen,
-        "locations/customFields.write",
-        lambda: client.write_options(NOBODY, name="TripBuilder probe", options=[]),
-    )
+    if not session.stranger:  # who must not write has no use for these scopes
+        _try(seen, "opportunities.write", lambda: client.update_opportunity(NOBODY, {}))
+        _try(seen, "contacts.write", lambda: client.update_contact(NOBODY, {}))
+        _try(
+            seen,
+            "locations/customFields.write",
+            lambda: client.write_options(NOBODY, name="TripBuilder probe", options=[]),
+        )
     if seen.whole:
         session.refresh_definitions()
         seen.codes = dict(Stage.objects.filter(gone_at__isnull=True).exclude(code="").values_list("remote_id", "code"))
@@ -410,6 +411,9 @@ def examine(session: Session) -> tuple[Seen, list[Finding]]:
         names=local_names(),
         sensitive=session.sensitive_direction(),
     )
+    if session.stranger:
+        fix = "Run `manage.py ghl_setup --bind` if this is the one to go on with; if it is a copy for a try, leave it."
+        found = [*found, Finding(Level.PROBLEM, "database", session.stranger, fix)]
     rest = stopped(session)
     return seen, found if rest is None else [*found, rest]
 

@@ -18,7 +18,20 @@ from django_q.tasks import async_task
 
 from ghl_sync.client.errors import GHLError, NeedsAttention
 from ghl_sync.conf import config
-from ghl_sync.engine import alarms, audit, due, inbox, mending, options, outbox, repairs, runs
+from ghl_sync.engine import (
+    alarms,
+    audit,
+    binding,
+    deleting,
+    due,
+    guards,
+    inbox,
+    mending,
+    options,
+    outbox,
+    repairs,
+    runs,
+)
 from ghl_sync.engine import pull as pulling
 from ghl_sync.engine.clock import impatiently
 from ghl_sync.engine.results import Result
@@ -179,6 +192,9 @@ def sweep_here(progress: Callable[[int], object] | None = None) -> bool:
 
     def sweep(session: Session) -> None:
         nonlocal complete
+        if binding.catching_up(session.location) and not _caught_up(session):
+            complete = False
+            return
         inbox.handle(session, seconds=EVENTS_SECONDS)  # what the queue has lost of the webhooks
         report = due.run_due(session, seconds=seconds, progress=progress)
         complete = report.complete or seconds < SWEEP_SECONDS  # whoever is at it goes on
@@ -187,6 +203,12 @@ def sweep_here(progress: Callable[[int], object] | None = None) -> bool:
     alarms.swept()
     alarms.check()
     return complete
+
+
+def _caught_up(session: Session) -> bool:
+    """A slice of the whole pull that must come before anything is sent; whether that is complete by now."""
+    report = pulling.pull(session, full=True, seconds=SLICE_SECONDS)
+    return report.complete and not binding.catching_up(session.location)
 
 
 def _turn_seconds() -> float:
@@ -206,8 +228,10 @@ def _handle_events(session: Session) -> None:
 
 
 def forget_events() -> None:
-    """Webhooks of long ago."""
+    """Webhooks of long ago, deletes that were done long ago, and what the guards have counted."""
     inbox.purge()
+    deleting.purge()
+    guards.forget_old()
 
 
 def pull_changes(by: int | None = None) -> None:
@@ -327,6 +351,7 @@ def _mend(session: Session, issue_id: int) -> None:
 def _run(work: Callable[[Session], object]) -> None:
     try:
         session = Session(lane="bulk")
+        session.check_bound()
         session.check_running()
         with session.stop_on_trouble(), unlogged_queries():
             work(session)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from ghl_sync import tasks
 from ghl_sync.conf import NOT_CONFIGURED, config
-from ghl_sync.engine import resolve
+from ghl_sync.engine import binding, resolve
 from ghl_sync.models import Location
 from ghl_sync.status import account_row, paused
 from trips.models import Trip
@@ -31,13 +31,23 @@ class Account:
     configured: bool
     paused: str
     location: Location | None
+    stranger: str = ""  # why this database must not write for the account
 
     @property
     def hindrance(self) -> str:
         """Why nothing is sent at the moment, in one sentence; empty when all is well."""
         if not self.configured:
             return NOT_CONFIGURED
-        return f"GoHighLevel is stopped: {self.paused}" if self.paused else self.pause_words("sending")
+        if self.stranger:
+            return self.stranger
+        if self.paused:
+            return f"GoHighLevel is stopped: {self.paused}"
+        return self.pause_words("sending") or self.catching_up
+
+    @property
+    def catching_up(self) -> str:
+        """Why nothing is sent for now, although all runs; empty where it is."""
+        return binding.catching_up(self.location)
 
     def pause_words(self, switch: str) -> str:
         """Who paused `sending` or `fetching`, and since when; empty while it goes on."""
@@ -55,7 +65,7 @@ def account_of(request: HttpRequest) -> Account:
     found: Account | None = getattr(request, _CACHED, None)
     if found is None:
         location = account_row()
-        found = Account(config().configured, paused(location) or "", location)
+        found = Account(config().configured, paused(location) or "", location, binding.words(location))
         setattr(request, _CACHED, found)
     return found
 
@@ -69,6 +79,8 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     paused = {name: words for name in SWITCHES if (words := account.pause_words(name))}
     return {
         "ghl_paused": account.paused,
+        "ghl_stranger": account.stranger,
+        "ghl_catching_up": "" if account.stranger or account.paused else account.catching_up,
         "ghl_switched_off": paused,
         "ghl_running": [name for name in SWITCHES if name not in paused] if account.location else [],
         "ghl_may_switch": user.has_perm(MAY_SWITCH),

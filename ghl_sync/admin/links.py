@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from ghl_sync import tasks
-from ghl_sync.admin import deleting, desk
+from ghl_sync.admin import approvals, deleting, desk
 from ghl_sync.admin.account import account_of, confirm_sensitive
 from ghl_sync.admin.badges import SHORT, ago, badge_of
 from ghl_sync.admin.fields import label_of
@@ -58,6 +58,7 @@ class LinkAdmin(ReadOnlyAdmin):
             path("<int:link_id>/timeline/", timeline, name="ghl_sync_link_timeline"),
             path("switch/", switch, name="ghl_sync_switch"),
             *deleting.urls(self.admin_site),
+            *approvals.urls(self.admin_site),
             *desk.urls(self.admin_site),
             *super().get_urls(),
         ]

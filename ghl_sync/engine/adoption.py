@@ -30,6 +30,7 @@ def adopt(session: Session, link: Link, remote_id: str) -> None:
     One call, to look at it. Both sides are then merged like any adopted record: what is empty on one side takes the
     other's value, what differs becomes a conflict for a person. Raises CannotDo, and what the client raises.
     """
+    session.check_bound()
     _may_adopt(link)
     record = _look(session, link, remote_id.strip())
     _check_owner(session, link, record)

@@ -19,7 +19,7 @@ from django.utils import formats, timezone
 from django_q.models import Schedule
 
 from ghl_sync.conf import Config, config
-from ghl_sync.engine import state
+from ghl_sync.engine import binding, state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.models import Alarm, Approval, Change, Kind, Lane, Link, Location, Write
 
@@ -56,6 +56,7 @@ def look() -> None:
     state.alarms_are(Code.QUEUE, _queue(location, now, settings_))
     state.alarms_are(Code.SCHEDULE, dict(malformed_schedules()))
     state.alarms_are(Code.GUARD, dict(_guards()))
+    state.alarms_are(Code.BINDING, _binding(location))
     state.alarms_are(Code.BUDGET, _budget(location, now))
     state.forget_alarms(KEPT_DAYS)
 
@@ -219,6 +220,11 @@ def _guards() -> Iterator[tuple[str, str]]:
             f"{asked.count} of {asked.of} records: {asked.get_effect_display().lower()}. So many at once wait for a "
             "person's yes or no in the admin; everything else goes on.",
         )
+
+
+def _binding(location: Location) -> dict[str, str]:
+    words = binding.words(location)
+    return {"": words} if words else {}
 
 
 def _budget(location: Location, now: dt.datetime) -> dict[str, str]:

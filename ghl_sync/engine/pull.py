@@ -55,7 +55,7 @@ def pull(
     `only` narrows to contacts, trips, passengers or definitions. `seconds` ends a slice early: the report is then not
     `complete`, and the next call goes on. `by` is the id of who asked for it. A person may cancel it: it then ends
     with an error after the page at hand. Raises CannotRun when another pull is at work, GHLError when GoHighLevel
-    could not be read at all; what came before stays.
+    could not be read at all; what came before stays. Where another database is bound to the account it only plans.
     """
     run = _Pull(session, full=full, since=since, only=only, dry_run=dry_run, seconds=seconds, progress=progress)
     run.by = by
@@ -91,10 +91,10 @@ class _Pull:
         watermark = session.location.watermark
         self.since = None if full else since or watermark
         self.mode = Run.Mode.INCREMENTAL if self.since else Run.Mode.FULL
-        self.dry = dry_run
+        self.dry = dry_run or bool(session.stranger)
         self.ends = None if seconds is None else time.monotonic() + seconds
         self.progress = progress or (lambda kind, done, total: None)
-        self.report = PullReport(mode=str(self.mode.value), dry_run=dry_run)
+        self.report = PullReport(mode=str(self.mode.value), dry_run=self.dry)
         self.run_row: Run | None = None
         self.by: int | None = None
         self.first_fill = False
@@ -153,6 +153,9 @@ class _Pull:
         if row is not None and (row.only != self.only or (row.since is None) != (self.since is None)):
             state.finish_run(row, ok=False, report=row.report, error="Broken off; another pull was asked for.")
             row = None
+        if row is not None and self._began_before_sleep(row):
+            state.finish_run(row, ok=False, report=row.report, error="Broken off; everything is read afresh.")
+            row = None
         if row is None:
             row = state.start_run(self.mode, only=self.only, since=self.since, started_by=self.by)
             row.cursor = {"first": runs.nothing_here()}
@@ -166,6 +169,11 @@ class _Pull:
         self._calls_before = self.report.calls
         self._seconds_before = self.report.seconds
         self._remember(row.cursor)
+
+    def _began_before_sleep(self, row: Run) -> bool:
+        """Whether what it saw is too old to catch up with."""
+        since = self.session.location.pull_first_since
+        return self.mode is Run.Mode.FULL and since is not None and row.started_at < since
 
     def _remember(self, cursor: Mapping[str, Any]) -> None:
         if self.run_row is not None:
@@ -198,6 +206,8 @@ class _Pull:
             if self.mode is Run.Mode.FULL:
                 marks["full_scan_at"] = database_now()
             state.remember_location(self.session.location, **marks)
+        if self.mode is Run.Mode.FULL and self.counts_whole and not self.report.error:
+            state.caught_up(self.session.location, self.run_row.started_at)
         state.finish_run(self.run_row, ok=ok, report=self.report.as_json(), error=self.report.error)
         return self.report
 
@@ -313,6 +323,7 @@ def pull_record(session: Session, about: str, remote_id: str) -> KindCounts | No
 
     `about` says whether it is a "contact" or an "opportunity". Raises NotFound when there is none.
     """
+    session.check_bound()
     asked_at = database_now()
     record = session.read(Kind.CONTACT if about == "contact" else Kind.TRIP, remote_id)
     kind = Kind.CONTACT if about == "contact" else _kind_of_opportunity(session, record)

@@ -14,7 +14,7 @@ from ghl_sync.client import GHLClient
 from ghl_sync.client.errors import GHLError, MissingScope, NeedsAttention
 from ghl_sync.client.types import Record
 from ghl_sync.conf import NOT_CONFIGURED, Config, config
-from ghl_sync.engine import definitions, rules, state
+from ghl_sync.engine import binding, definitions, rules, state
 from ghl_sync.engine.limits import DatabaseLimiter
 from ghl_sync.engine.rules import Rules
 from ghl_sync.mapping.table import MAPS
@@ -35,6 +35,14 @@ class Paused(CannotRun):
     """A person has paused sending or fetching; what waits stays due."""
 
 
+class Stranger(Paused):
+    """Another database is bound to the account: this one compares and writes nothing on either side."""
+
+
+class CatchingUp(Paused):
+    """We slept: everything is read before anything is sent."""
+
+
 GO_ON = "An administrator can let it go on with the button at the top of every page."
 
 
@@ -53,6 +61,10 @@ class Session:
         if not self.config.configured:
             raise CannotRun(NOT_CONFIGURED)
         self.location: Location = state.location_row(self.config.location_id)
+        if not read_only:
+            binding.bind(self.location)
+            binding.note_sleep(self.location)
+        self.stranger = binding.words(self.location)
         self.limiter = DatabaseLimiter(self.location.pk, longest_wait=longest_wait, stop=stop, scale=self.config.scale)
         self.client = GHLClient(
             token=self.config.token,
@@ -60,7 +72,7 @@ class Session:
             base_url=self.config.base_url,
             timeout=self.config.timeout,
             limiter=self.limiter,
-            read_only=read_only,
+            read_only=read_only or bool(self.stranger),
         )
         self.client.lane = self.lane = lane
         self._definitions: Definitions | None = None
@@ -178,14 +190,26 @@ class Session:
         self._check("fetching")
 
     def _check(self, switch: str) -> None:
+        if self.stranger and switch == "sending":
+            raise Stranger(self.stranger)
         if self.client.read_only:
             return  # a dry run changes nothing on either side
-        fields = ["paused_at", "paused_reason", "sending_paused_at", "fetching_paused_at", f"{switch}_paused_by"]
+        fields = [
+            "paused_at", "paused_reason", "sending_paused_at", "fetching_paused_at", f"{switch}_paused_by",
+            "pull_first_since",
+        ]  # fmt: skip
         self.location.refresh_from_db(fields=fields)
         if self.location.paused_at is not None:
             raise CannotRun(f"GoHighLevel is stopped: {self.location.paused_reason}")
         if words := self.location.pause_words(switch):
             raise Paused(f"{words} {GO_ON}")
+        if switch == "sending" and (words := binding.catching_up(self.location)):
+            raise CatchingUp(words)
+
+    def check_bound(self) -> None:
+        """Raises Stranger where this database must not write."""
+        if self.stranger:
+            raise Stranger(self.stranger)
 
     def check_running(self, *, at_once: bool = False) -> None:
         """Raises CannotRun while traffic is stopped; tries once a minute, or `at_once`, whether the stop is over."""

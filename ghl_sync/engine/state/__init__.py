@@ -40,6 +40,12 @@ from ghl_sync.engine.state.audit import (
     forget_old_drifts,
     store_drifts,
 )
+from ghl_sync.engine.state.binding import (
+    bind,
+    caught_up,
+    note_sleep,
+    take_over,
+)
 from ghl_sync.engine.state.changes import (
     NOTHING_SEEN,
     Seen,
@@ -217,10 +223,12 @@ __all__ = [
     "ask_approval",
     "ask_for",
     "ask_to_cancel",
+    "bind",
     "blanks_of",
     "broke_off",
     "bury",
     "cancel_asked",
+    "caught_up",
     "changed_issue",
     "changes_of",
     "choose",
@@ -285,6 +293,7 @@ __all__ = [
     "missed",
     "not_ours",
     "note_blank",
+    "note_sleep",
     "only_one_waiting",
     "open_conflict",
     "open_issue",
@@ -337,6 +346,7 @@ __all__ = [
     "swept",
     "switch",
     "take_mail",
+    "take_over",
     "take_probe",
     "tell_troubles",
     "tombstone_done",

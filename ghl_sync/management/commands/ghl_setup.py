@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ghl_sync import provisioning
+from ghl_sync.engine import binding
 from ghl_sync.engine.session import Session
 from ghl_sync.management.output import RECORD_FAILED, ReportingCommand
 from ghl_sync.provisioning import Finding, Level
@@ -25,6 +26,9 @@ class Command(ReportingCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--apply", action="store_true", help="create what is ours and missing there")
+        parser.add_argument(
+            "--bind", action="store_true", help="let this database take over an account that another one was used with"
+        )
         parser.add_argument("--json", action="store_true", help="print the report as one JSON object on stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,6 +36,8 @@ class Command(ReportingCommand):
         applied: list[str] = []
         with self.reporting(EMPTY):
             session = Session()
+            if options["bind"]:
+                session = self.bound(session)
             seen, findings = provisioning.examine(session)
             if options["apply"]:
                 if provisioning.can_apply(seen):
@@ -54,6 +60,15 @@ class Command(ReportingCommand):
         )
         if problems:
             raise SystemExit(RECORD_FAILED)
+
+    def bound(self, session: Session) -> Session:
+        """A session of a database that speaks for the account, whichever did before."""
+        if session.stranger:
+            binding.take_over(session.location)
+            self.line("This database speaks for the account now. Everything is read before anything is sent.")
+        else:
+            self.line("This database speaks for the account already.")
+        return Session()
 
     def line(self, words: str) -> None:
         """A line of the report: on stdout, unless that is for the JSON."""

@@ -41,6 +41,8 @@ class Command(ReportingCommand):
         shape = PullReport(mode="full" if options["full"] else "incremental", dry_run=options["dry_run"]).as_json()
         with self.reporting(shape):
             session = Session(read_only=options["dry_run"])
+            if session.stranger:
+                self.say(f"{session.stranger} This is only what a pull would do.")
             session.check_running(at_once=True)
             session.check_fetching()
             with session.stop_on_trouble(), unlogged_queries(), Bars(hidden=options["no_progress"]) as bars:
@@ -54,7 +56,7 @@ class Command(ReportingCommand):
                 )
         self._tell(report, session.missing_fields())
         self.report(report.as_json())
-        if not report.ok:
+        if not report.ok or session.stranger:
             raise SystemExit(RECORD_FAILED)
 
     def _tell(self, report: PullReport, missing: list[str]) -> None:

@@ -44,6 +44,7 @@ class Command(ReportingCommand):
             raise SystemExit(RECORD_FAILED)
 
     def _send(self, session: Session, kinds: list[Any], *, everything: bool) -> PushReport:
+        session.check_bound()
         session.check_running(at_once=True)
         session.check_sending()
         if everything:
