@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from ghl_sync import tasks
+from ghl_sync import budget, tasks
 from ghl_sync.admin import approvals, deleting, desk
 from ghl_sync.admin.account import account_of, confirm_sensitive
 from ghl_sync.admin.badges import SHORT, ago, badge_of
@@ -24,8 +25,11 @@ from ghl_sync.admin.records import ReadOnlyAdmin, record_of, table
 from ghl_sync.admin.switches import switch_view
 from ghl_sync.admin.timeline import timeline_view
 from ghl_sync.engine import resolve
-from ghl_sync.models import Link
+from ghl_sync.models import Lane, Link
 from trips.admin.base import said
+
+# From so many records on, "Sync now" says what it takes, and gives way to staff's edits.
+MANY = 20
 
 
 @admin.register(Link)
@@ -70,14 +74,16 @@ class LinkAdmin(ReadOnlyAdmin):
     @admin.action(description="Sync now", permissions=["sync"])
     def sync_selected(self, request: HttpRequest, queryset: Any) -> None:
         links = list(queryset)
+        many = len(links) > MANY
+        cost = _cost(links) if many else ""
         with transaction.atomic():
             for link in links:
-                resolve.ask_for(link)
+                resolve.ask_for(link, lane=Lane.BULK if many else Lane.STAFF)
                 tasks.wake_after_commit(link.pk)
         hindrance = account_of(request).hindrance
         asked = f"{said(len(links), 'record is', 'records are')} compared in a moment."
         level = messages.WARNING if hindrance else messages.INFO
-        self.message_user(request, f"{asked} {hindrance}".strip(), level)
+        self.message_user(request, " ".join(filter(None, (asked, cost, hindrance))), level)
 
     @display(description="name", ordering="label")
     def link_name(self, link: Any) -> str:
@@ -121,3 +127,10 @@ class LinkAdmin(ReadOnlyAdmin):
         url = reverse("admin:ghl_sync_link_timeline", args=[link.pk])
         more = format_html('<a class="text-link" href="{}">Whole timeline, and where each value is from</a>', url)
         return format_html("{}{}", table(("When", "What", "How", "Fields", "Note"), rows), more)
+
+
+def _cost(links: list[Link]) -> str:
+    """What comparing so many takes of GoHighLevel's limits, and whom it may write to."""
+    counts = Counter(link.kind for link in links)
+    moved = budget.stage_changes([link.pk for link in links])
+    return f"{budget.forecast(counts).text} {budget.stages_text(moved)}".strip()

@@ -12,7 +12,8 @@ uses nearly all of the limit, and an edit waits for half a second at worst. With
 lanes asks at a time; the others queue behind it instead of asking the database over and over.
 
 **The day's budget** is as the last answer stated it. Bulk stops while a tenth is left, retries at a twentieth; the rest
-is for staff's edits and for looks at what webhooks named. With nothing left nobody sends until the reset.
+is for looks at what webhooks named and, to the last call, for staff's edits. With nothing left nobody sends until the
+reset.
 
 Weighed against this: a token bucket in one row (a burst then needs a lower rate, some 10 % of the limit unused) and
 slots taken in the order of asking (sixteen bulk callers put an edit almost two seconds back).
@@ -66,7 +67,7 @@ class Right:
 
 RIGHTS = {
     Lane.STAFF.value: Right(ahead=2.0, spread=False, spares=0.0),
-    LOOK: Right(ahead=0.8, spread=True, spares=0.0),
+    LOOK: Right(ahead=0.8, spread=True, spares=0.02),
     Lane.RETRY.value: Right(ahead=0.6, spread=True, spares=0.05),
     Lane.BULK.value: Right(ahead=0.4, spread=True, spares=0.1),
 }

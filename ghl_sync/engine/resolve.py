@@ -32,9 +32,9 @@ def link_for(obj: models.Model) -> Link:
     return state.ensure_link(obj, str(obj))
 
 
-def ask_for(link: Link) -> None:
+def ask_for(link: Link, *, lane: str = Lane.STAFF) -> None:
     """ "Sync now": both sides are read afresh, without waiting for a back-off to pass."""
-    state.ask_for(link)
+    state.ask_for(link, lane=lane)
 
 
 def switch(location: Location, name: str, *, user: Any, paused: bool) -> bool:

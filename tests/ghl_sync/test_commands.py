@@ -135,7 +135,8 @@ def test_push_prints_the_promised_report(session: Session, connected: Sandbox) -
     assert body == {
         "ok": True, "created": 2, "updated": 0, "deleted": 0, "unchanged": 0, "waiting": 0, "failed": 0,
     }  # fmt: skip
-    assert words.startswith("Have created 2")
+    assert words.startswith("Takes some 4 calls, less than 1 % of GoHighLevel's limit for a day, about a minute.\n")
+    assert "\nHave created 2" in words
 
 
 def test_push_plans_without_sending(session: Session, connected: Sandbox) -> None:

@@ -12,7 +12,7 @@ from ghl_sync.engine.base import Base
 from ghl_sync.engine.state.changes import Seen, record_change
 from ghl_sync.engine.state.claims import finish
 from ghl_sync.engine.state.questions import close_issues
-from ghl_sync.models import Cause, Change, DeletedRecord, Link, kind_of
+from ghl_sync.models import Cause, Change, DeletedRecord, Lane, Link, kind_of
 
 LABEL_LENGTH = 255
 
@@ -41,14 +41,14 @@ def unpark(links: models.QuerySet[Link]) -> int:
     return links.update(parked_at=None, next_attempt_at=None, failures=0, attempts=0, parked_fields=[])
 
 
-def ask_for(link: Link) -> None:
+def ask_for(link: Link, *, lane: str = Lane.STAFF) -> None:
     """A person pressed "Sync now": a fresh look at both sides, without waiting."""
     with transaction.atomic():
         unpark(Link.objects.filter(pk=link.pk))
         close_issues(link, codes=("oscillates",))
         # One that counts as gone is looked for once more; if it is gone, the look says so again.
         Link.objects.filter(pk=link.pk).update(remote_dirty_at=Now(), gone_at=None, gone_reason="")
-        record_change(link.kind, link.object_id, cause=Cause.ASKED)
+        record_change(link.kind, link.object_id, cause=Cause.ASKED, lane=lane)
 
 
 def wake_dependants(kind: str, object_ids: Sequence[int]) -> list[int]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections import Counter
 from typing import Any
 
+from django.db.models import Count
 from tqdm import tqdm
 
+from ghl_sync import budget
 from ghl_sync.engine import due, outbox
 from ghl_sync.engine.results import PushReport
 from ghl_sync.engine.session import Session
 from ghl_sync.management.output import RECORD_FAILED, ReportingCommand
+from ghl_sync.models import Link
 
 KINDS = ("trips", "passengers", "contacts")
 
@@ -26,7 +30,7 @@ class Command(ReportingCommand):
         which.add_argument("--due", action="store_true", help="only what is due (the default)")
         which.add_argument("--all", action="store_true", help="look at every record, parked ones too")
         parser.add_argument("--only", nargs="+", choices=KINDS, default=[], help="send only these")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
+        parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be sent, and send nothing")
         parser.add_argument("--json", action="store_true", help="print the report as one JSON object on stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,6 +38,7 @@ class Command(ReportingCommand):
         kinds = [kind for kind in due.KIND_ORDER if not options["only"] or f"{kind}s" in options["only"]]
         with self.reporting(PushReport().as_json()):
             session = Session(read_only=options["dry_run"])
+            self._foretell(kinds, everything=options["all"])
             if options["dry_run"]:
                 report = due.preview(session, kinds=kinds, everything=options["all"])
             else:
@@ -42,6 +47,20 @@ class Command(ReportingCommand):
         self.report(report.as_json())
         if not report.ok:
             raise SystemExit(RECORD_FAILED)
+
+    def _foretell(self, kinds: list[Any], *, everything: bool) -> None:
+        """Say what this takes of GoHighLevel's limits, and whom it may write to."""
+        records = due.due_records(kinds)
+        counts = Counter(record.kind for record in records)
+        moved = budget.stage_changes([record.link_id for record in records])
+        if everything:  # all of them are looked at, and those that are due are written
+            every = Link.objects.filter(kind__in=kinds, deleted_at__isnull=True, ignored_at__isnull=True)
+            by_kind = every.order_by().values_list("kind").annotate(n=Count("pk"))
+            cost = budget.forecast(dict(by_kind), writes=len(records))
+        else:
+            cost = budget.forecast(counts)
+        for words in filter(None, (cost.text, budget.stages_text(moved))):
+            self.say(words)
 
     def _send(self, session: Session, kinds: list[Any], *, everything: bool) -> PushReport:
         session.check_bound()

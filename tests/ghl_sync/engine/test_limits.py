@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from ghl_sync.client.errors import RateLimited
 from ghl_sync.client.types import RateState
@@ -131,3 +133,179 @@ def test_calls_are_counted_by_day() -> None:
 
     location.refresh_from_db()
     assert (location.calls_today, location.calls_day) == (3, database_now().date())
+
+
+# Lanes
+
+
+def calls_of(location: Location, lane: str, count: int) -> list[float]:
+    """The moments at which so many calls of a lane may leave."""
+    limiter, moments = DatabaseLimiter(location.pk), []
+    for _call in range(count):
+        limiter.acquire(lane)
+        moments.append(time.monotonic())
+    return moments
+
+
+def test_bulk_is_spread_over_the_interval_and_staff_s_edits_go_at_once() -> None:
+    location = a_location(rate=10, interval_ms=2000)
+    staff = calls_of(location, "staff", 3)
+    RateSlot.objects.update(free_at="2020-01-01T00:00:00Z")
+    bulk = calls_of(location, "bulk", 6)
+
+    assert bulk[-1] - bulk[0] >= 5 * 0.95 * 0.2 - 0.1
+    assert staff[-1] - staff[0] < bulk[-1] - bulk[0]
+
+
+def test_a_staff_edit_overtakes_the_bulk_calls_that_wait() -> None:
+    location = a_location(rate=10, interval_ms=3000)
+    bulk: list[float] = []
+
+    def work() -> None:
+        try:
+            bulk.extend(calls_of(location, "bulk", 3))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _worker in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    (staff,) = calls_of(location, "staff", 1)
+    for thread in threads:
+        thread.join()
+
+    assert sum(moment > staff for moment in bulk) >= 4  # in the order of asking all four that wait would go first
+    assert most_in_any([*bulk, staff], 2.9) <= 10
+
+
+def test_the_stop_of_a_run_ends_its_waits() -> None:
+    location = a_location(rate=1, interval_ms=20_000)
+    stop = threading.Event()
+    limiter = DatabaseLimiter(location.pk, stop=stop)
+    limiter.acquire("bulk")
+    threading.Timer(0.1, stop.set).start()
+    started = time.monotonic()
+
+    with pytest.raises(RateLimited, match="stopped") as caught:
+        limiter.acquire("bulk")
+
+    assert (time.monotonic() - started < 5, caught.value.retry_after) == (True, 0.0)
+
+
+# Clocks
+
+
+def test_a_machine_whose_clock_is_ahead_shares_the_limit_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    location = a_location(rate=2, interval_ms=600)
+    here = calls_of(location, "staff", 2)
+    ahead = timezone.now() + dt.timedelta(minutes=10)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: ahead)
+
+    there = calls_of(location, "staff", 2)
+
+    assert there[0] - here[0] >= 0.6
+
+
+def test_slots_taken_before_the_clock_was_set_back_are_free_within_an_interval() -> None:
+    location = a_location(rate=2, interval_ms=200)
+    calls_of(location, "bulk", 2)
+    RateSlot.objects.update(free_at=database_now() + dt.timedelta(hours=1))
+
+    started = time.monotonic()
+    calls_of(location, "bulk", 1)
+
+    assert 0.2 <= time.monotonic() - started < 5
+
+
+class Stalled(threading.Event):
+    """A process that the machine keeps from running for a while after its wait is over."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        time.sleep((timeout or 0) + 0.3)
+        return False
+
+
+def test_a_call_that_leaves_late_counts_from_when_it_leaves() -> None:
+    location = a_location(rate=1, interval_ms=500)
+    limiter = DatabaseLimiter(location.pk, stop=Stalled())
+    limiter.acquire("staff")
+
+    limiter.acquire("staff")
+
+    left_in = (RateSlot.objects.get().free_at - database_now()).total_seconds()
+    assert left_in >= 0.45  # a slot that had kept its time would be free in 0.2 s
+
+
+# The day's budget
+
+ALL_LANES = ("staff", "look", "retry", "bulk")
+
+
+@pytest.mark.parametrize(
+    ("left", "closed"),
+    [
+        (1000, ()),
+        (101, ()),
+        (100, ("bulk",)),
+        (50, ("retry", "bulk")),
+        (20, ("look", "retry", "bulk")),
+        (1, ("look", "retry", "bulk")),
+        (0, ALL_LANES),
+    ],
+)
+@pytest.mark.parametrize("rate", [50, 100_000])
+def test_when_the_day_s_budget_runs_low_bulk_stops_first(rate: int, left: int, closed: tuple[str, ...]) -> None:
+    location = a_location(rate=rate, interval_ms=1000)
+    limiter = DatabaseLimiter(location.pk)
+    limiter.observe(RateState(daily_limit=1000, daily_remaining=left, daily_reset_ms=3_600_000))
+    limiter.flush()
+    other = DatabaseLimiter(location.pk)
+
+    refused = []
+    for lane in ALL_LANES:
+        try:
+            other.acquire(lane)
+        except RateLimited:
+            refused.append(lane)
+
+    assert tuple(refused) == closed
+    assert tuple(lane for lane in ALL_LANES if other.closed(lane)) == closed
+
+
+def test_what_waits_for_the_budget_is_told_when_it_goes_on(settings: Any) -> None:
+    settings.TIME_ZONE = "UTC"
+    location = a_location(rate=5, interval_ms=100)
+    resets = database_now() + dt.timedelta(hours=5)
+    Location.objects.update(daily_limit=1000, daily_remaining=0, daily_reset_at=resets)
+    limiter = DatabaseLimiter(location.pk)
+    used_up = limiter.closed("staff")
+    Location.objects.update(daily_remaining=60)
+
+    assert used_up == f"Today's budget of GoHighLevel calls is used up; goes on at {resets:%H:%M}."
+    assert limiter.closed("bulk") == (
+        "Today's budget of GoHighLevel calls is nearly used up, and the rest is kept for staff's edits; "
+        f"goes on at {resets:%H:%M}."
+    )
+
+
+def test_after_the_reset_everybody_goes_on() -> None:
+    location = a_location(rate=5, interval_ms=100)
+    Location.objects.update(
+        daily_limit=1000, daily_remaining=0, daily_reset_at=database_now() - dt.timedelta(seconds=1)
+    )
+
+    DatabaseLimiter(location.pk).acquire("bulk")
+
+    assert [lane for lane in ALL_LANES if DatabaseLimiter(location.pk).closed(lane)] == []
+
+
+def test_the_reset_is_learned_as_a_time_left() -> None:
+    location = a_location(rate=5, interval_ms=100)
+    limiter = DatabaseLimiter(location.pk)
+    limiter.observe(RateState(daily_limit=1000, daily_remaining=3, daily_reset_ms=7_200_000))
+
+    location.refresh_from_db()
+    assert location.daily_reset_at is not None
+    left = (location.daily_reset_at - database_now()).total_seconds()
+    assert (location.daily_remaining, left) == (3, pytest.approx(7200, abs=5))
