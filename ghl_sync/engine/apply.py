@@ -31,6 +31,7 @@ from ghl_sync.engine.merge import Action
 from ghl_sync.engine.plan import UNKNOWN, Chosen, Plan, Situation, decide
 from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import Seen
+from ghl_sync.mapping.fields import FieldMap, Way
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import Readings, read_record
 from ghl_sync.models import Arrival, Cause, Conflict, Lane, Link, Write
@@ -41,6 +42,18 @@ from trips.text import fold_name
 HONEST_SECONDS = 120
 DATE_HEADER_DOUBT = dt.timedelta(seconds=2)
 OWNERS = {"trip": "organiser", "passenger": "contact"}
+# What to do about a change that does not go to GoHighLevel.
+_THERE_TOO = "Change it in GoHighLevel as well; both sides then agree by themselves."
+_CARD = "Open the card in GoHighLevel and choose the same contact there; both sides then agree by themselves."
+_OTHER = "still belongs to another contact, which cannot be changed from here."
+OF_OWNER = {
+    "trip": f"In GoHighLevel the trip {_OTHER} {_CARD}",
+    "passenger": f"In GoHighLevel the booking {_OTHER} {_CARD}",
+}
+ONE_WAY = {
+    Way.CREATE: f"GoHighLevel takes the {{}} only when the {{}} is made. {_THERE_TOO}",
+    Way.DOWN: f"“{{}}” of a {{}} is only read from GoHighLevel. {_THERE_TOO}",
+}
 # Issues about a value that went, or could not go, to GoHighLevel.
 VALUE_ISSUES = ("kept", "no_option", "no_field", "refused", "oscillates")
 OUTCOMES = {
@@ -244,6 +257,7 @@ def _carry_out(
         base.agree_remote(name, theirs)
     if readings is not None:
         _close_answered(link, local, readings)
+    _tell_unsendable(link, local, base)
     moved_papers = store_documents(local, plan.documents) if plan.documents else False
     if plan.moves and local.kind == "passenger":
         # The other parts of the reference still name the old trip over there.
@@ -265,6 +279,29 @@ def _close_answered(link: Link, local: Local, readings: Readings) -> None:
     state.close_issues(link, fields=alike, codes=VALUE_ISSUES)
     if link.kind == "contact":
         state.close_issues(link, codes=("stub",))
+
+
+def _tell_unsendable(link: Link, local: Local, base: Base) -> None:
+    """What was changed here and has no way over there (API notes §0.9, §5.10): a person changes it there as well."""
+    if not base.known:
+        return
+    ours = local.values()
+    stuck: list[FieldMap] = []
+    fine: list[str] = []
+    for row in local.table.fields:
+        if row.way not in {Way.CREATE, Way.DOWN} or row.name == "title" or row.part == "documents":
+            continue
+        value, agreed = ours.get(row.name), base.local.get(row.name)
+        # A trip without an organiser may belong to the fallback contact over there.
+        differs = not row.converter.same(value, agreed) and not (row.reference and value is None)
+        if differs:
+            stuck.append(row)
+        else:
+            fine.append(row.name)
+    for row in stuck:
+        words = ONE_WAY[row.way].format(row.name.replace("_", " "), link.kind)
+        state.open_issue(link, "kept", OF_OWNER[link.kind] if row.reference else words, field=row.name)
+    state.close_issues(link, fields=fine, codes=("kept",))
 
 
 def _raise_questions(link: Link, local: Local, base: Base, plan: Plan, record: Record | None) -> None:

@@ -289,3 +289,81 @@ def test_a_record_that_kills_its_worker_again_and_again_rests(session: Session) 
     assert state.claim(link_of(contact).pk, 20) is None
 
     assert link_of(contact).state_now() == "needs_person"
+
+
+# What has no way over there
+
+
+def test_a_passenger_given_to_another_contact_says_what_to_do(session: Session, connected: Sandbox) -> None:
+    passenger, other = PassengerFactory(trip=a_trip()), ContactFactory()
+    due.run_due(session)
+    passenger.contact = other
+    passenger.save()
+
+    due.run_due(Session())
+
+    issue = Issue.objects.get(closed_at=None)
+    assert (issue.link, issue.code, issue.field, issue.message) == (
+        link_of(passenger),
+        "kept",
+        "contact",
+        "In GoHighLevel the booking still belongs to another contact, which cannot be changed from here. Open the card "
+        "in GoHighLevel and choose the same contact there; both sides then agree by themselves.",
+    )
+    connected.edit(link_of(passenger).remote_id, contact_id=link_of(other).remote_id)
+    pull(Session(), full=True)
+    passenger.refresh_from_db()
+    assert (open_issues(), passenger.contact) == ([], other)
+
+
+def test_an_organiser_changed_and_changed_back_is_no_question(session: Session, connected: Sandbox) -> None:
+    trip, other = a_trip(), ContactFactory()
+    first = trip.organiser
+    due.run_due(session)
+    trip.organiser = other
+    trip.save()
+    due.run_due(Session())
+    assert open_issues() == [("kept", "organiser")]
+
+    trip.organiser = first
+    trip.save()
+    due.run_due(Session())
+
+    assert open_issues() == []
+
+
+def test_a_trip_of_the_fallback_contact_is_no_question(session: Session, connected: Sandbox, settings: Any) -> None:
+    settings.GHL_FALLBACK_CONTACT_EMAIL = "desk@example.com"
+    trip = a_trip(organiser=None)
+    due.run_due(Session())
+    trip.capacity = 7
+    trip.save()
+
+    due.run_due(Session())
+
+    assert open_issues() == []
+
+
+def test_company_and_do_not_contact_of_a_contact_say_what_to_do(session: Session, connected: Sandbox) -> None:
+    contact = ContactFactory(company_name="Old Ltd")
+    due.run_due(session)
+    contact.company_name, contact.do_not_contact, contact.city = "New Ltd", True, "Oslo"
+    contact.save()
+
+    due.run_due(Session())
+
+    rows = Issue.objects.filter(closed_at=None).order_by("field").values_list("field", "message")
+    assert dict(rows) == {
+        "company_name": "GoHighLevel takes the company name only when the contact is made. Change it in GoHighLevel as "
+        "well; both sides then agree by themselves.",
+        "do_not_contact": "“do not contact” of a contact is only read from GoHighLevel. Change it in GoHighLevel as "
+        "well; both sides then agree by themselves.",
+    }
+    theirs = connected.store.contact(link_of(contact).remote_id)
+    assert theirs is not None
+    assert theirs.city == "Oslo"
+    connected.edit(theirs.id, company_name="New Ltd", dnd=True)
+    pull(Session(), full=True)
+    assert open_issues() == []
+    due.run_due(Session())
+    assert not Link.objects.due().exists()
