@@ -10,10 +10,11 @@ from django.db.models.functions import Now
 
 from ghl_sync.conf import config
 from ghl_sync.engine.clock import database_now
-from ghl_sync.models import Change, Conflict, Issue, Kind, Link, Location, Run, State, Write
+from ghl_sync.models import Alarm, Change, Conflict, Issue, Kind, Link, Location, Run, State, Write
 from trips.models import Passenger
 
 STOPPED = "GoHighLevel is stopped."
+SWITCHES = ("sending", "fetching")
 
 
 def status() -> dict[str, Any]:
@@ -29,9 +30,17 @@ def status() -> dict[str, Any]:
         "issues": Issue.objects.filter(closed_at__isnull=True).count(),
         "unlinked": Passenger.objects.unlinked().count(),
         "paused": paused(location),
+        "switched_off": [words for name in SWITCHES if location and (words := location.pause_words(name))],
+        "alarms": list(Alarm.objects.filter(closed_at__isnull=True).order_by("pk").values_list("message", flat=True)),
+        "swept_seconds": _age(location.swept_at if location else None, now),
+        "watchdog_seconds": _age(location.watchdog_at if location else None, now),
         "last_pull": _last_pull(),
         "calls_today": _calls_today(location, now.date()),
     }
+
+
+def _age(moment: dt.datetime | None, now: dt.datetime) -> float | None:
+    return None if moment is None else max(0.0, round((now - moment).total_seconds(), 3))
 
 
 def account_row() -> Location | None:

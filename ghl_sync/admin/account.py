@@ -16,11 +16,10 @@ from ghl_sync import tasks
 from ghl_sync.conf import NOT_CONFIGURED, config
 from ghl_sync.engine import binding, resolve
 from ghl_sync.models import Location
-from ghl_sync.status import account_row, paused
+from ghl_sync.status import SWITCHES, account_row, paused
 from trips.models import Trip
 
 _CACHED = "_ghl_account"
-SWITCHES = ("sending", "fetching")
 MAY_SWITCH = "ghl_sync.change_location"
 
 

@@ -13,8 +13,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from ghl_sync import tasks
-from ghl_sync.admin.account import MAY_SWITCH, SWITCHES, account_of
+from ghl_sync.admin.account import MAY_SWITCH, account_of
 from ghl_sync.engine import resolve
+from ghl_sync.status import SWITCHES
 
 PAUSED = {
     "sending": "Sending is paused. Saving works as usual, and what is saved goes once you let sending go on.",

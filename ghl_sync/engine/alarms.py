@@ -21,6 +21,7 @@ from django_q.models import Schedule
 from ghl_sync.conf import Config, config
 from ghl_sync.engine import binding, state
 from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.limits import BUDGET_WORDS
 from ghl_sync.models import Alarm, Approval, Change, Kind, Lane, Link, Location, Write
 
 logger = logging.getLogger("ghl_sync.alarms")
@@ -99,14 +100,18 @@ def _waiting_since(before: dt.datetime, settings_: Config) -> tuple[int, dt.date
         outcome=Write.Outcome.OPEN, sent_at__lt=before - dt.timedelta(seconds=settings_.settle)
     )
     of_link = Q(kind=OuterRef("kind"), object_id=OuterRef("object_id"))
-    rows: Any = Link.objects.due().filter(
-        Q(Exists(changes.filter(of_link)))
-        | Q(Exists(doubts.filter(link=OuterRef("pk"))))
-        | Q(remote_dirty_at__lt=before)
-        | Q(deleted_at__lt=before, remote_gone_at__isnull=True),
-        Q(held_until__isnull=True) | Q(held_until__lt=before),
-        # A wait without a failure was decided: a settle wait, a limit, a person's switch.
-        Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lt=before) | Q(failures__gt=0),
+    rows: Any = (
+        Link.objects.due()
+        .filter(
+            Q(Exists(changes.filter(of_link)))
+            | Q(Exists(doubts.filter(link=OuterRef("pk"))))
+            | Q(remote_dirty_at__lt=before)
+            | Q(deleted_at__lt=before, remote_gone_at__isnull=True),
+            Q(held_until__isnull=True) | Q(held_until__lt=before),
+            # A wait without a failure was decided: a settle wait, a limit, a person's switch.
+            Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lt=before) | Q(failures__gt=0),
+        )
+        .exclude(waits_for__startswith=BUDGET_WORDS)
     )
     vendors = changes.filter(kind=Kind.VENDOR)
     count = rows.count() + vendors.values("object_id").distinct().count()
@@ -228,8 +233,8 @@ def _binding(location: Location) -> dict[str, str]:
 
 
 def _budget(location: Location, now: dt.datetime) -> dict[str, str]:
-    spent = location.calls_day == now.date() and location.daily_remaining is not None and location.daily_remaining <= 0
-    if not spent:
+    left, resets = location.daily_remaining, location.daily_reset_at
+    if left is None or left > 0 or resets is None or resets <= now:
         return {}
     return {
         "": f"Today's calls to GoHighLevel are used up; {location.calls_today} of {location.daily_limit or 'them'} "

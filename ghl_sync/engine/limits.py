@@ -39,6 +39,8 @@ from ghl_sync.engine.clock import database_now
 from ghl_sync.models import Lane, Location, RateSlot
 
 MARGIN = 1.02  # the server counts when a call arrives, we when it leaves
+# How the words begin by which a record waits for the day's budget.
+BUDGET_WORDS = "Today's budget of GoHighLevel calls is"
 MORE_THAN_WE_CAN_SEND = 2_000  # per interval; slots for such a limit would only cost time
 FLUSH_SECONDS = 1.0
 POLL_SECONDS = 0.05
@@ -181,9 +183,7 @@ class DatabaseLimiter:
             return
         wait = (resets - now).total_seconds()
         words = "used up" if left <= 0 else "nearly used up, and the rest is kept for staff's edits"
-        raise RateLimited(
-            f"Today's budget of GoHighLevel calls is {words}; goes on at {_clock_time(resets)}.", retry_after=wait
-        )
+        raise RateLimited(f"{BUDGET_WORDS} {words}; goes on at {_clock_time(resets)}.", retry_after=wait)
 
     # Slots
 

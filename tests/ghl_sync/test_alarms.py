@@ -12,6 +12,7 @@ from django_q.models import Schedule
 
 from ghl_sync import schedules, tasks
 from ghl_sync.engine import alarms, due, state
+from ghl_sync.engine.limits import BUDGET_WORDS
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Alarm, Approval, Change, Link, Location, Write
 from ghl_sync.sandbox.server import Sandbox
@@ -102,18 +103,17 @@ def test_a_vendor_whose_name_was_not_spread_counts(session: Session) -> None:
         ("gone", {"gone_at": -1}, False),
         ("ignored", {"ignored_at": -1}, False),
         ("given time to settle", {"next_attempt_at": 1}, False),
+        ("kept back by the day's budget", {"waits_for": f"{BUDGET_WORDS} used up; goes on at 0:00."}, False),
         ("in back-off", {"next_attempt_at": 1, "failures": 5}, True),
         ("at work for the whole time", {"leased_until": 1}, True),
         ("free", {}, True),
     ],
 )
-def test_what_counts_as_overdue(session: Session, why: str, columns: dict[str, int], told_of: bool) -> None:
+def test_what_counts_as_overdue(session: Session, why: str, columns: dict[str, Any], told_of: bool) -> None:
     ContactFactory()
-    Change.objects.update(at=ago(minutes=16), due_at=ago(minutes=16))
-    values = {
-        name: timezone.now() + dt.timedelta(minutes=n) if name != "failures" else n for name, n in columns.items()
-    }
-    Link.objects.update(**values)
+    Change.objects.update(at=ago(minutes=16), due_at=ago(minutes=16), tried="parked_at" in columns)
+    moments = {name for name in columns if name not in {"failures", "waits_for"}}
+    Link.objects.update(**{name: ago(minutes=-n) if name in moments else n for name, n in columns.items()})
     alarms.check()
     assert bool(open_alarms()) is told_of
 
@@ -213,8 +213,7 @@ def test_a_malformed_schedule_stops_the_scheduler_indeed(session: Session) -> No
 
 def test_guards_that_ask_and_a_spent_budget_are_told(session: Session) -> None:
     asked = Approval.objects.create(effect="delete_there", kind="trip", count=40, of=100)
-    today = timezone.now().astimezone(dt.UTC).date()
-    Location.objects.update(daily_limit=200_000, daily_remaining=0, calls_day=today, calls_today=12)
+    Location.objects.update(daily_limit=200_000, daily_remaining=0, daily_reset_at=ago(hours=-2), calls_today=12)
     alarms.check()
     assert open_alarms() == [("budget", ""), ("guard", "delete_there trip")]
     Approval.objects.filter(pk=asked.pk).update(answer="yes")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
-from ghl_sync.models import Change, Conflict, Issue, Link, Location, Run, State, Write
+from ghl_sync.models import Alarm, Change, Conflict, Issue, Link, Location, Run, State, Write
 from ghl_sync.status import status
 from tests import factories
 
@@ -31,6 +32,10 @@ def test_an_empty_installation_has_nothing_to_tell():
         "issues": 0,
         "unlinked": 0,
         "paused": None,
+        "switched_off": [],
+        "alarms": [],
+        "swept_seconds": None,
+        "watchdog_seconds": None,
         "last_pull": None,
         "calls_today": 0,
     }
@@ -83,7 +88,8 @@ def test_due_counts_waits_and_renamed_vendors_and_tells_the_oldest():
 
 def test_parked_records_are_not_due():
     contact = factories.ContactFactory()
-    Link.objects.update(parked_at=timezone.now() + dt.timedelta(seconds=1))
+    Link.objects.update(parked_at=timezone.now())
+    Change.objects.update(tried=True)
 
     found = status()
 
@@ -119,3 +125,35 @@ def test_questions_and_the_last_pull_are_told():
 
     assert (found["issues"], found["unlinked"]) == (1, 1)
     assert found["last_pull"] == {"at": ended.isoformat(), "mode": "full", "ok": False}
+
+
+def test_switches_alarms_and_the_watchdog_are_told(settings, capsys):
+    settings.GHL_API_TOKEN, settings.GHL_LOCATION_ID = "token-of-tests", "loc1"
+    settings.ADMINS = []
+    boss = factories.StaffFactory(username="ana")
+    now = timezone.now()
+    Location.objects.create(
+        location_id="loc1",
+        sending_paused_at=now,
+        sending_paused_by=boss,
+        swept_at=now - dt.timedelta(seconds=20),
+        watchdog_at=now - dt.timedelta(minutes=20),
+    )
+    Alarm.objects.create(code="queue", message="The queue runs no tasks.")
+    Alarm.objects.create(code="stopped", message="It was stopped.", closed_at=now)
+
+    found = status()
+
+    (words,) = found["switched_off"]
+    assert words.startswith("Sending was paused by ana on ")
+    assert found["alarms"] == ["The queue runs no tasks."]
+    assert 20 <= found["swept_seconds"] < 30
+    assert 1200 <= found["watchdog_seconds"] < 1210
+    call_command("ghl_status")
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [
+        f"{words} An administrator can let it go on in the admin.",
+        "Alarm: The queue runs no tasks.",
+    ]
+    assert said[-2].endswith("No watchdog runs; start manage.py ghl_watchdog beside the queue.")
+    assert said[-1] == "Nobody is mailed when something is wrong: set ADMINS in .env."

@@ -6,6 +6,7 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from ghl_sync.conf import NOT_CONFIGURED, config
@@ -36,6 +37,8 @@ def _standing(found: dict[str, Any]) -> list[str]:
         return [NOT_CONFIGURED]
     if found["paused"]:
         return [f"Stopped: {found['paused']}"]
+    if found["switched_off"]:
+        return [f"{words} An administrator can let it go on in the admin." for words in found["switched_off"]]
     if found["due_now"] and (found["oldest_due_seconds"] or 0) > STILL_SECONDS:
         minutes = round(found["oldest_due_seconds"] / 60)
         return [
@@ -56,6 +59,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     pull = found["last_pull"]
     return [
         *_standing(found),
+        *(f"Alarm: {message}" for message in found["alarms"]),
         f"Records: {states or 'none yet; run manage.py pull_ghl'}.",
         f"Due: {found['due']}, of which {found['due_now']} now"
         + (f"; the oldest has waited {oldest:.0f} s." if oldest is not None else "."),
@@ -65,4 +69,15 @@ def lines(found: dict[str, Any]) -> list[str]:
         if pull
         else "Last pull: never.",
         f"Calls today: {found['calls_today']}.",
+        _watchdog(found),
+        *([] if settings.ADMINS else ["Nobody is mailed when something is wrong: set ADMINS in .env."]),
     ]
+
+
+def _watchdog(found: dict[str, Any]) -> str:
+    """When everything due was last looked for, and whether somebody watches over that."""
+    swept, age = found["swept_seconds"], found["watchdog_seconds"]
+    seen = "never" if swept is None else f"{swept:.0f} s ago"
+    if age is None or age > STILL_SECONDS:
+        return f"Last sweep: {seen}. No watchdog runs; start manage.py ghl_watchdog beside the queue."
+    return f"Last sweep: {seen}. The watchdog looked {age:.0f} s ago."
