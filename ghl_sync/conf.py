@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-# A page of ours may be this old and still count as what GoHighLevel holds now.
+# A look at a record may be this old, in seconds, and still count as what GoHighLevel holds now (README, "two gaps").
 FRESH_SECONDS = 2
 INCREMENTAL_OVERLAP_SECONDS = 600
 MAX_CLAIMS = 5

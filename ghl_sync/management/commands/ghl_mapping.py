@@ -58,6 +58,14 @@ be put back. A field that goes one way only follows its source.
 An administrator may change the direction and who wins on the page "Field rules"; `{COMMAND} --rules` prints what is in
 force.
 
+Options are compared without regard to dashes, spaces and case, and written as GoHighLevel spells them. A stage is known
+by its id once it was met: another name over there is no other stage. A field that is made anew, or mapped to another
+one, blanks nothing: equal values agree, an empty one is filled, two different ones are a person's to decide.
+
+A passenger that came in by its trip's name alone keeps the empty trip number and key that it has there; they go along
+with the next value that is sent. Sent by themselves, a first pull would write every card once, moving its time of
+change and starting its workflows, for values that nobody needs to find the trip.
+
 *Sensitive* names the group that a field belongs to. The groups `passport` and `health` are only read until an
 administrator confirms once that they may be written too (`GHL_MIRROR_SENSITIVE`). A link to a `document` is only read.
 """
