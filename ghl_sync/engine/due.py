@@ -163,9 +163,9 @@ class _Run:
         return worked
 
     def take(self, link_ids: Sequence[int]) -> None:
-        """Work off these records, which nobody here edited."""
-        if self._may_go(Lane.BULK, link_ids):
-            self._work(Lane.BULK, link_ids)
+        """Work off these records, which nobody here edited: by the session's own lane."""
+        if self._may_go(self._session.lane, link_ids):
+            self._work(self._session.lane, link_ids)
 
     def _may_go(self, lane: str, link_ids: Sequence[int]) -> bool:
         """Whether the lane is open; what it closes to waits, and says why."""
@@ -311,9 +311,10 @@ def due_records(kinds: Collection[str] = KIND_ORDER) -> list[Due]:
 def staff_records(kinds: Collection[str] = KIND_ORDER) -> list[int]:
     """Links that a staff edit made due, contacts first; asked for often, so it starts from the edits."""
     edits = Change.objects.filter(lane=Lane.STAFF, due_at__lte=Now())
+    edited = set(edits.order_by().values_list("kind", flat=True).distinct())
     found: list[int] = []
     for kind in KIND_ORDER:
-        if kind in kinds:
+        if kind in kinds and kind in edited:
             objects = edits.filter(kind=kind).values("object_id")
             links: Any = Link.objects.filter(kind=kind, object_id__in=objects, failures=0).with_due()
             found += links.filter(is_due=True).ready().order_by("pk").values_list("pk", flat=True)[:MOST_AT_ONCE]

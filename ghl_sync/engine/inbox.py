@@ -23,6 +23,7 @@ from ghl_sync.client.errors import GHLError, MissingScope, NotFound, Refused, Tr
 from ghl_sync.conf import config
 from ghl_sync.engine import due, state
 from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.limits import LOOK
 from ghl_sync.engine.pull import pull_record
 from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import Delivery
@@ -125,7 +126,8 @@ def handle(session: Session, *, seconds: float) -> bool:
         return False  # nothing to do, or whoever reads looks once more after letting go
     reading = _Reading(session, time.monotonic() + seconds)
     try:
-        reading.run()
+        with session.by_lane(LOOK):
+            reading.run()
     finally:
         state.release_inbox(session.location)
     return any(one.key not in reading.seen for one in _to_read(session))

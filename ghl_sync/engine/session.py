@@ -81,6 +81,16 @@ class Session:
         self._fields_seen_until = 0.0
         self.woken: set[int] = set()  # links that waited for something that this session made
 
+    @contextmanager
+    def by_lane(self, lane: str) -> Iterator[None]:
+        """Within the block calls that no Change gives a lane of its own go by this one."""
+        before, self.lane = self.lane, lane
+        self.client.lane = lane
+        try:
+            yield
+        finally:
+            self.client.lane = self.lane = before
+
     def twin(self, stop: threading.Event) -> Session:
         """A session for the same work in another thread, which must call this itself; `stop` ends its waits."""
         twin = Session(lane=self.lane, read_only=self.client.read_only, stop=stop)

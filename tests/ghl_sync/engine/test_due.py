@@ -192,7 +192,7 @@ def test_what_is_due_costs_the_same_queries_however_much_it_is(
 
     with django_assert_num_queries(1):
         assert len(due.due_records()) == people
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         assert len(due.staff_records()) == people
 
 
@@ -330,3 +330,23 @@ def test_hands_leave_no_connection_behind(session: Session, connected: Sandbox) 
 
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         assert cursor.fetchone() == before
+
+
+def test_looks_at_what_webhooks_named_go_on_while_bulk_waits(session: Session, connected: Sandbox) -> None:
+    person = ContactFactory()
+    due.run_due(session)
+    link = link_of(person)
+    connected.edit(link.remote_id, first_name="Renamed")
+    state.mark_dirty([link.pk])
+    connected.limit.daily, connected.limit._today = 1000, 950
+    Location.objects.update(daily_limit=1000, daily_remaining=50, daily_reset_at=database_now() + dt.timedelta(hours=3))
+
+    assert due.run_these(Session(), [link.pk], seconds=5) == {link.pk}
+    person.refresh_from_db()
+    assert person.first_name != "Renamed"
+    look = Session()
+    with look.by_lane("look"):
+        due.run_these(look, [link.pk], seconds=5)
+
+    person.refresh_from_db()
+    assert (person.first_name, look.lane) == ("Renamed", "bulk")
