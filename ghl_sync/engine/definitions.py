@@ -314,6 +314,7 @@ def _by_fold(used: Mapping[str, int]) -> dict[tuple[str, str], int]:
 
 def _doubtful_options(fields: Mapping[str, RemoteField]) -> Iterator[Trouble]:
     """Values of ours that several options look like and none is: the first is written, a person should keep one."""
+    told = set()
     for kind, row in drop_downs():
         field = fields.get(row.remote)
         if field is None or row.group:
@@ -321,8 +322,9 @@ def _doubtful_options(fields: Mapping[str, RemoteField]) -> Iterator[Trouble]:
         alike = {folded: group for folded, group in options_by_fold(tuple(field.options)).items() if len(group) > 1}
         for label in labels_used(kind, row) if alike else ():
             group = alike.get(fold_name(label))
-            if group is None or label in group:
+            if group is None or label in group or group in told:
                 continue
+            told.add(group)  # trips and passengers share the drop-down of names
             quoted = " and ".join(f"“{option}”" for option in group)
             about = hashlib.blake2b(fold_name(label).encode(), digest_size=8).hexdigest()
             message = (

@@ -116,6 +116,8 @@ class RemoteField(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["location_id", "remote_id"], name="remote_field_once")]
         indexes = [models.Index(fields=["location_id", "key"], name="remote_field_key")]
+        verbose_name = "field"
+        verbose_name_plural = "fields and drop-downs"
 
     def __str__(self) -> str:
         return self.name

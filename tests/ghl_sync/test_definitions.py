@@ -358,6 +358,7 @@ def test_a_trip_s_name_that_vanished_from_the_list_is_added_again(session: Sessi
 
 def test_options_that_look_alike_are_a_question_when_we_must_choose(session: Session, connected: Sandbox) -> None:
     trip = a_trip(name="Lisbon — Spring")
+    PassengerFactory(trip=trip)
     connected.store.add_options("trip_name", ["Lisbon - Spring", "Lisbon – Spring"])
     connected.store.add_options("lodging", ["hotel"])  # alike, but ours is spelt exactly
     a_trip(name="Other", lodging="Hotel")
