@@ -122,6 +122,10 @@ def _disputed() -> int:
     return Link.objects.filter(pk__in=asked, **rest).count()
 
 
+def last_audit() -> Run | None:
+    return Run.objects.filter(mode=Run.Mode.AUDIT).order_by("-pk").first()
+
+
 def open_drifts() -> Any:
     """What the last audit found and nobody has had mended yet."""
     last = Run.objects.filter(mode=Run.Mode.AUDIT).order_by("-pk").values("pk")[:1]

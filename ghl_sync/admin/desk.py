@@ -99,6 +99,13 @@ def _asking(counts: Counts) -> list[Number]:
             trouble=True,
             permission="ghl_sync.view_conflict",
         ),
+        Number(
+            "Yes or no",
+            counts.approvals,
+            reverse("admin:ghl_sync_approvals"),
+            "So much would be emptied or deleted that it waits for a person.",
+            trouble=True,
+        ),
         _by_state(counts, State.GONE, "Gone in GoHighLevel", gone, trouble=True),
         Number(
             "Differences",
@@ -148,6 +155,8 @@ def standing(account: Account) -> tuple[str, str, str]:
     location = account.location
     if not account.configured:
         return "bad", "Not connected", account.hindrance
+    if account.stranger:
+        return "bad", "Another database", account.stranger
     if account.paused:
         return "bad", "Stopped", account.paused
     paused = " ".join(filter(None, (account.pause_words(name) for name in ("sending", "fetching"))))
@@ -155,9 +164,8 @@ def standing(account: Account) -> tuple[str, str, str]:
         return "doubt", "Paused", paused
     if location is None:
         return "doubt", "Not read yet", "Nothing was fetched or sent so far."
-    if location.pull_first_since is not None:
-        since = f"Asleep until {ago(location.pull_first_since)}"
-        return "doubt", "Catching up", f"{since}: everything is fetched once before anything is sent."
+    if account.catching_up:
+        return "doubt", "Catching up", account.catching_up
     return "good", "Running", f"Both sides of {location} follow each other."
 
 

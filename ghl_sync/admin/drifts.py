@@ -7,7 +7,9 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, capfirst
 from django.views.decorators.http import require_POST
@@ -57,6 +59,7 @@ class StandingFilter(RadioFilter):
 
 @admin.register(Drift)
 class DriftAdmin(ReadOnlyAdmin):
+    list_before_template = "admin/ghl_sync/drifts_before.html"
     empty_title = "No differences"
     empty_hint = "Every night everything is compared; what differs although nothing was waiting is listed here."
     list_display = ("name", "what_shown", "field_shown", "ours", "theirs", "repair", "found")
@@ -72,8 +75,20 @@ class DriftAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).defer("link__base")
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(repair_all_view)
-        return [path("repair/<int:run_id>/", view, name="ghl_sync_repair_all"), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [
+            path("repair/<int:run_id>/", wrap(repair_all_view), name="ghl_sync_repair_all"),
+            path("<int:drift_id>/repair/", wrap(repair_one_view), name="ghl_sync_repair_one"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {
+            "may_run": self.has_repair_permission(request),
+            "audit": desk_facts.last_audit(),
+            "drifts": desk_facts.open_drifts().count(),
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def has_repair_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user
@@ -121,10 +136,16 @@ class DriftAdmin(ReadOnlyAdmin):
         return Truncator(shown(drift.kind, drift.field, text)).chars(200) or "nothing"
 
     @display(description="repair")
-    def repair(self, drift: Drift) -> str:
+    def repair(self, drift: Any) -> SafeString | str:
         if drift.repaired_at is not None:
             return f"Handed to the sync {ago(drift.repaired_at)}"
-        return REPAIRS[Drift.What(drift.what)]
+        does = REPAIRS[Drift.What(drift.what)]
+        if not drift.viewer.has_perm(MAY_RUN):
+            return does
+        url = reverse("admin:ghl_sync_repair_one", args=[drift.pk])
+        return format_html(
+            '{} <button type="submit" form="sync-repair" formaction="{}" class="text-link">Repair</button>', does, url
+        )
 
     @display(description="found", ordering="found_at")
     def found(self, drift: Drift) -> str:
@@ -141,6 +162,17 @@ def repair_all_view(request: HttpRequest, run_id: int) -> HttpResponse:
         messages.error(request, "That audit is not kept any more. Compare everything anew.")
         return HttpResponseRedirect(reverse("admin:ghl_sync_desk"))
     ask_for_repair(request, run_id, None)
+    return back(request)
+
+
+@require_POST
+def repair_one_view(request: HttpRequest, drift_id: int) -> HttpResponse:
+    """The button of one row."""
+    user: Any = request.user
+    if not user.has_perm(MAY_RUN):
+        raise PermissionDenied
+    drift = get_object_or_404(Drift.objects.only("pk", "run_id"), pk=drift_id)
+    ask_for_repair(request, drift.run_id, [drift.pk])
     return back(request)
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from ghl_sync import budget, tasks
-from ghl_sync.admin import approvals, deleting, desk
-from ghl_sync.admin.account import account_of, confirm_sensitive
+from ghl_sync.admin import adopt, approvals, bulk, deleting, desk
+from ghl_sync.admin.account import confirm_sensitive
 from ghl_sync.admin.badges import SHORT, ago, badge_of
 from ghl_sync.admin.fields import label_of
 from ghl_sync.admin.filters import LinkKindFilter, StateFilter
@@ -24,12 +21,7 @@ from ghl_sync.admin.panel import events_of
 from ghl_sync.admin.records import ReadOnlyAdmin, record_of, table
 from ghl_sync.admin.switches import switch_view
 from ghl_sync.admin.timeline import timeline_view
-from ghl_sync.engine import resolve
-from ghl_sync.models import Lane, Link
-from trips.admin.base import said
-
-# From so many records on, "Sync now" says what it takes, and gives way to staff's edits.
-MANY = 20
+from ghl_sync.models import Link
 
 
 @admin.register(Link)
@@ -42,9 +34,12 @@ class LinkAdmin(ReadOnlyAdmin):
     search_fields = ("label", "remote_id", "uid")
     search_help_text = "Name, GoHighLevel ID or key"
     ordering = ("-pk",)
-    actions = ("sync_selected",)
+    actions = (
+        "sync_selected", "adopt_selected", "create_again_selected", "put_away_selected", "detach_selected",
+        "detach_ignore_selected", "ignore_selected", "unignore_selected",
+    )  # fmt: skip
     fields = (
-        "record", "state_shown", "key_shown", "remote_id", "opened_remotely", "synced_at", "waits_for",
+        "record", "state_shown", "repairs", "key_shown", "remote_id", "opened_remotely", "synced_at", "waits_for",
         "next_attempt_at", "last_error", "last_error_at", "refused_fields", "gone_at", "gone_reason", "deleted_at",
         "events",
     )  # fmt: skip
@@ -64,26 +59,58 @@ class LinkAdmin(ReadOnlyAdmin):
             *deleting.urls(self.admin_site),
             *approvals.urls(self.admin_site),
             *desk.urls(self.admin_site),
+            *bulk.urls(self.admin_site),
+            *adopt.urls(self.admin_site),
             *super().get_urls(),
         ]
 
     def has_sync_permission(self, request: HttpRequest) -> bool:
-        user: Any = request.user
-        return user.has_perms(("trips.change_trip", "trips.change_passenger", "trips.change_contact"))
+        return bulk.may_repair(request.user)
 
     @admin.action(description="Sync now", permissions=["sync"])
-    def sync_selected(self, request: HttpRequest, queryset: Any) -> None:
-        links = list(queryset)
-        many = len(links) > MANY
-        cost = _cost(links) if many else ""
-        with transaction.atomic():
-            for link in links:
-                resolve.ask_for(link, lane=Lane.BULK if many else Lane.STAFF)
-                tasks.wake_after_commit(link.pk)
-        hindrance = account_of(request).hindrance
-        asked = f"{said(len(links), 'record is', 'records are')} compared in a moment."
-        level = messages.WARNING if hindrance else messages.INFO
-        self.message_user(request, " ".join(filter(None, (asked, cost, hindrance))), level)
+    def sync_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        """A few at once; many say first what that takes."""
+        if queryset.count() > bulk.MANY:
+            return self._confirm(queryset, "retry")
+        links = [link for link in queryset if bulk.BY_NAME["retry"].fits(link)]
+        bulk.tell(request, bulk.BY_NAME["retry"], *bulk.run(bulk.BY_NAME["retry"], links))
+        return None
+
+    @admin.action(description="Stop mirroring…", permissions=["sync"])
+    def ignore_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse:
+        return self._confirm(queryset, "ignore")
+
+    @admin.action(description="Mirror again…", permissions=["sync"])
+    def unignore_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse:
+        return self._confirm(queryset, "unignore")
+
+    @admin.action(description="Create again in GoHighLevel…", permissions=["sync"])
+    def create_again_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse:
+        return self._confirm(queryset, "create-again")
+
+    @admin.action(description="Accept that they are gone…", permissions=["sync"])
+    def put_away_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse:
+        return self._confirm(queryset, "put-away")
+
+    @admin.action(description="Detach and create new ones…", permissions=["sync"])
+    def detach_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse:
+        return self._confirm(queryset, "detach")
+
+    @admin.action(description="Detach and leave alone…", permissions=["sync"])
+    def detach_ignore_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse:
+        return self._confirm(queryset, "detach-ignore")
+
+    @admin.action(description="Link to an opportunity that exists…", permissions=["sync"])
+    def adopt_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        ids = list(queryset.values_list("pk", flat=True)[:2])
+        if len(ids) == 1:
+            return HttpResponseRedirect(reverse("admin:ghl_sync_link_adopt", args=ids))
+        self.message_user(request, "Choose one record: each is linked to one opportunity.", messages.WARNING)
+        return None
+
+    def _confirm(self, queryset: Any, verb: str) -> HttpResponse:
+        ids = queryset.order_by("pk").values_list("pk", flat=True)[: bulk.MOST + 1]
+        return HttpResponseRedirect(bulk.confirm_url(verb, list(ids)))
 
     @display(description="name", ordering="label")
     def link_name(self, link: Any) -> str:
@@ -113,6 +140,16 @@ class LinkAdmin(ReadOnlyAdmin):
             '<a class="text-link" href="{}" target="_blank" rel="noopener">Open in GoHighLevel</a>', link.remote_url
         )
 
+    @display(description="repairs")
+    def repairs(self, link: Any) -> SafeString | str:
+        if not bulk.may_repair(link.viewer):
+            return ""
+        offered = [(bulk.confirm_url(verb.name, [link.pk]), f"{verb.label}…") for verb in bulk.verbs_for(link)]
+        if link.deleted_at is None and (not link.remote_id or link.gone_at is not None):
+            url = reverse("admin:ghl_sync_link_adopt", args=[link.pk])
+            offered.insert(0, (url, "Link to an opportunity that exists…"))
+        return format_html_join(" · ", '<a class="text-link" href="{}">{}</a>', offered)
+
     @display(description="key")
     def key_shown(self, link: Any) -> str:
         return link.key
@@ -127,10 +164,3 @@ class LinkAdmin(ReadOnlyAdmin):
         url = reverse("admin:ghl_sync_link_timeline", args=[link.pk])
         more = format_html('<a class="text-link" href="{}">Whole timeline, and where each value is from</a>', url)
         return format_html("{}{}", table(("When", "What", "How", "Fields", "Note"), rows), more)
-
-
-def _cost(links: list[Link]) -> str:
-    """What comparing so many takes of GoHighLevel's limits, and whom it may write to."""
-    counts = Counter(link.kind for link in links)
-    moved = budget.stage_changes([link.pk for link in links])
-    return f"{budget.forecast(counts).text} {budget.stages_text(moved)}".strip()

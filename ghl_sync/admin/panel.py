@@ -16,6 +16,7 @@ from django.utils.text import Truncator
 
 from ghl_sync.admin.account import account_of
 from ghl_sync.admin.badges import Badge, badge_of, link_of
+from ghl_sync.admin.bulk import may_repair
 from ghl_sync.admin.fields import label_of, may_see_value
 from ghl_sync.admin.timeline import Entry, Timeline
 from ghl_sync.models import Conflict, Issue, Link
@@ -50,6 +51,7 @@ class Panel:
     timeline_url: str
     refresh_url: str
     sync_url: str
+    adopt_url: str
 
     def parts(self) -> dict[str, SafeString]:
         """The pieces that change while the page is open, by the name under which the page holds them."""
@@ -72,12 +74,20 @@ def panel_for(request: HttpRequest, obj: Any, *, may_sync: bool) -> Panel:
         timeline_url=reverse("admin:ghl_sync_link_timeline", args=[link.pk]) if link else "",
         refresh_url=reverse(f"{name}_sync", args=[obj.pk]),
         sync_url=reverse(f"{name}_sync_now", args=[obj.pk]) if may_sync and not (link and link.ignored_at) else "",
+        adopt_url=_adopt_url(request.user, link) if may_sync and link else "",
     )
 
 
 def events_of(link: Link, user: Any, most: int = MOST_EVENTS) -> list[Entry]:
     """What was sent and fetched last; the timeline's own page has the rest."""
     return Timeline(link, user).traffic()[:most]
+
+
+def _adopt_url(user: Any, link: Link) -> str:
+    """Where a record without its half, or whose half is gone, is linked to one that exists."""
+    if not may_repair(user) or (link.remote_id and link.gone_at is None):
+        return ""
+    return reverse("admin:ghl_sync_link_adopt", args=[link.pk])
 
 
 def _questions(user: Any, link: Link) -> list[Question]:

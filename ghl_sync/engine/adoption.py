@@ -6,21 +6,31 @@ raises CannotDo. What follows (comparing, creating) is the workers' job; wake th
 
 from __future__ import annotations
 
+import enum
+from dataclasses import dataclass
+from typing import Any
+
 from django.db import transaction
 
 from ghl_sync.client.errors import NotFound
 from ghl_sync.client.types import Record
 from ghl_sync.engine import state
-from ghl_sync.engine.apply import adopt_writes, base_of
+from ghl_sync.engine.apply import adopt_writes, base_of, plan_for
+from ghl_sync.engine.base import Base
 from ghl_sync.engine.local import contact_id_of, load, stub_contact
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.engine.session import Session
+from ghl_sync.engine.state import NOTHING_SEEN
+from ghl_sync.mapping.fields import Way
 from ghl_sync.mapping.table import MAPS
+from ghl_sync.mapping.translate import read_record
 from ghl_sync.models import Kind, Link, Pipeline, Write
 from trips.enums import Attendance
 from trips.models import Passenger, Trip
 from trips.services import enrolment, lifecycle
 
+# The contact whose opportunity it is: checked before, and never changed from here.
+OWNER_FIELDS = frozenset({"organiser", "contact"})
 BUSY = "This record is being compared with GoHighLevel this moment. Try again in a few seconds."
 
 
@@ -49,6 +59,59 @@ def adopt(session: Session, link: Link, remote_id: str) -> None:
         if doubts and ours and base.known:
             state.keep(seized, base=base.dump())
         state.ask_for(seized)
+
+
+class Outcome(enum.StrEnum):
+    """What adopting a record does to one field."""
+
+    SAME = "same"
+    HERE = "here"  # their value comes here
+    THERE = "there"  # our value goes there
+    ASKED = "asked"  # they differ: a person decides
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """One field with both values (canonical) and what would become of it."""
+
+    name: str
+    ours: Any
+    theirs: Any
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a record over there is called, and every field that one side or both have filled in."""
+
+    name: str
+    fields: list[Foreseen]
+
+
+def preview(session: Session, link: Link, remote_id: str) -> Preview:
+    """What `adopt` would do, by the very plan that it leads to. One call; changes nothing. Raises as `adopt` does."""
+    _may_adopt(link)
+    record = _look(session, link, remote_id.strip())
+    _check_owner(session, link, record)
+    local = load(link.kind, link.object_id)
+    if local is None:
+        raise CannotDo(f"{link} is not there any more.")
+    readings = read_record(local.table, record, session.definitions)
+    plan = plan_for(session, link, local, Base(str(link.uid), local.table.sensitive), readings, record, NOTHING_SEEN)
+    asked = {conflict.field for conflict in plan.conflicts}
+    ours, found = local.values(), []
+    for row in local.table.fields:
+        reading = readings.get(row.name)
+        mine, theirs = ours.get(row.name), reading.value if reading is not None else None
+        if row.way is Way.UP or row.name == "title" or row.name in OWNER_FIELDS or (mine is None and theirs is None):
+            continue
+        outcome = Outcome.ASKED if row.name in asked else Outcome.SAME
+        if row.name in plan.apply or row.name in plan.documents or (row.reference and plan.moves):
+            outcome = Outcome.HERE
+        elif row.name in plan.push:
+            outcome = Outcome.THERE
+        found.append(Foreseen(row.name, mine, theirs, outcome))
+    return Preview(str(record.raw.get("name") or _name_in(record)), found)
 
 
 def detach(link: Link, *, ignore: bool) -> None:

@@ -30,7 +30,7 @@ from ghl_sync.engine.local import MODELS, Local, as_text, load
 from ghl_sync.engine.pull import KIND_ORDER, SMALL_PAGE, rare_collections
 from ghl_sync.engine.runs import at_work
 from ghl_sync.engine.session import CannotRun, Session
-from ghl_sync.models import Conflict, Drift, Issue, Kind, Link, Run, SeenPage
+from ghl_sync.models import Blank, Conflict, Drift, Issue, Kind, Link, Run, SeenPage
 
 What = Drift.What
 Progress = Callable[[str, int, int | None], None]
@@ -405,11 +405,12 @@ def _still(link: Link) -> bool:
 
 
 def _questions(link_ids: Collection[int]) -> dict[int, frozenset[str]]:
-    """By link, the fields that an open issue or conflict is about."""
+    """By link, the fields that an open issue or conflict is about, or that wait for a person's yes."""
     found: dict[int, set[str]] = {}
     issues = Issue.objects.filter(link__in=link_ids, closed_at__isnull=True)
     conflicts = Conflict.objects.filter(link__in=link_ids, resolved_at__isnull=True)
-    for rows in (issues, conflicts):
+    held = Blank.objects.filter(link__in=link_ids, state=Blank.State.WAITING)
+    for rows in (issues, conflicts, held):
         for link_id, name in rows.values_list("link_id", "field"):
             found.setdefault(link_id, set()).add(name)
     return {link_id: frozenset(names) for link_id, names in found.items()}

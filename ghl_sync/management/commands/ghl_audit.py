@@ -31,6 +31,8 @@ class Command(ReportingCommand):
         self.as_json = options["json"]
         with self.reporting(audit.AuditReport().as_json()):
             session = Session(read_only=not options["repair"])
+            if options["repair"]:
+                session.check_bound()
             session.check_running(at_once=True)
             with session.stop_on_trouble(), unlogged_queries(), Bars(hidden=options["no_progress"]) as bars:
                 report = audit.audit(session, progress=bars.show)
