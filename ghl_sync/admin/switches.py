@@ -17,10 +17,6 @@ from ghl_sync.admin.account import MAY_SWITCH, account_of
 from ghl_sync.engine import resolve
 from ghl_sync.status import SWITCHES
 
-PAUSED = {
-    "sending": "Sending is paused. Saving works as usual, and what is saved goes once you let sending go on.",
-    "fetching": "Fetching is paused. What changes in GoHighLevel comes in once you let fetching go on.",
-}
 RUNNING = {
     "sending": "Sending goes on. What was saved meanwhile follows now.",
     "fetching": "Fetching goes on. What changed in GoHighLevel meanwhile is fetched now.",
@@ -45,9 +41,10 @@ def switch_view(request: HttpRequest) -> HttpResponse:
             changed = resolve.switch(location, name, user=user, paused=to == "pause")
             if changed and to == "go on":
                 WAKES[name]()
-        words = (PAUSED if to == "pause" else RUNNING)[name]
-        level = messages.WARNING if to == "pause" else messages.SUCCESS
-        messages.add_message(request, level if changed else messages.INFO, words if changed else "It stood so already.")
+        if not changed:
+            messages.info(request, "It stood so already.")
+        elif to == "go on":  # that it is paused the banner says
+            messages.success(request, RUNNING[name])
     return HttpResponseRedirect(_back(request))
 
 
