@@ -95,6 +95,14 @@ class LinkQuerySet(models.QuerySet["Link"]):
             | Exists(doubts),
         )
 
+    def not_synced(self) -> Self:
+        """A few too many, but every one whose state is another than synced, without asking the rest for theirs."""
+        asked = Conflict.objects.filter(resolved_at__isnull=True).values("link")
+        links = Link.objects.order_by()
+        resting = links.filter(Q(ignored_at__isnull=False) | Q(leased_until__isnull=False))
+        marked = (resting, links.filter(gone_at__isnull=False), links.filter(parked_at__isnull=False))
+        return self.filter(pk__in=_candidates().union(asked, *(rows.values("pk") for rows in marked)))
+
     def with_state(self) -> Self:
         """Adds `state`, one of `State`, as staff read it."""
         asked = Conflict.objects.filter(link=OuterRef("pk"), resolved_at__isnull=True)
