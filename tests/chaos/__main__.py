@@ -26,6 +26,9 @@ from tests.run import find_postgresql
 ROOT = Path(__file__).resolve().parents[2]
 TEST = "tests/chaos/test_random.py"
 SHOWN, LONGEST = 6, 1500
+# Seeds of one process: starting one and making its database costs some seconds.
+AT_ONCE = 10
+LOOK_SECONDS = 0.5
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
@@ -66,31 +69,46 @@ def redis_server(wanted: bool) -> Iterator[str]:
         server.wait()
 
 
-def run_seed(seed: int, given: argparse.Namespace, database: str, redis: str, lane: int) -> Tally:
-    """One pytest process for one seed, on a database of its lane."""
+def run_seeds(seeds: list[int], given: argparse.Namespace, database: str, redis: str, lane: int) -> list[Tally]:
+    """One pytest process for some seeds, on a database of its lane; their figures are printed as they come."""
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "tally.json"
+        report, said = Path(folder) / "tallies", Path(folder) / "output"
         environment = {
             **os.environ,
-            "CHAOS_SEEDS": str(seed),
+            "CHAOS_SEEDS": f"{seeds[0]}-{seeds[-1]}",
             "CHAOS_STEPS": str(given.steps),
             "CHAOS_MODE": given.mode or "",
             "CHAOS_REPORT": str(report),
             "TRIPBUILDER_TEST_DATABASE": f"{database}_chaos{lane}" if database else "",
             "TRIPBUILDER_TEST_REDIS": redis,
         }
-        options = ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--create-db"]
-        started = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", TEST, *options],
-            cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        )  # fmt: skip
-        seconds = round(time.monotonic() - started, 2)
-        whole = report.exists()
-        tally = Tally.from_json(report.read_text()) if whole else Tally(seed, given.mode or "?", seconds=seconds)
-    if done.returncode and not tally.violations:
-        tally.violations.append(f"the run broke off:\n{done.stdout[-1000:]}{done.stderr[-400:]}")
-    return tally
+        report.touch()
+        options = ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--create-db", "--tb=short"]
+        with said.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", TEST, *options],
+                cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            )  # fmt: skip
+            tallies = list(_followed(process, report))
+        for missing in sorted(set(seeds) - {tally.seed for tally in tallies}):
+            lost = Tally(missing, given.mode or "?")
+            lost.violations.append(f"the run broke off:\n{said.read_text(errors='replace')[-1500:]}")
+            tallies.append(lost)
+    return tallies
+
+
+def _followed(process: subprocess.Popen[bytes], report: Path) -> Iterator[Tally]:
+    """What the runs write down, as they do; ends with the process."""
+    with report.open() as lines:
+        while True:
+            ended = process.poll() is not None
+            while line := lines.readline():
+                tally = Tally.from_json(line)
+                print(tally.line(), flush=True)
+                yield tally
+            if ended:
+                return
+            time.sleep(LOOK_SECONDS)
 
 
 def summary(tallies: list[Tally], seconds: float) -> list[str]:
@@ -105,6 +123,7 @@ def summary(tallies: list[Tally], seconds: float) -> list[str]:
         f"{len(tallies)} runs, {sum(one.operations.total() for one in tallies)} operations, "
         f"{sum(one.calls for one in tallies)} calls, {faults.total()} faults, {kills.total()} kills, "
         f"{sum(one.conflicts for one in tallies)} conflicts, {sum(one.parked for one in tallies)} parked meanwhile, "
+        f"{sum(one.drifts for one in tallies)} drifts audited, "
         f"{sum(one.races for one in tallies)} races of promise 4; "
         f"time to rest {rests[len(rests) // 2]:.1f} s (median), {rests[-1]:.1f} s (longest); {seconds:.0f} s in all",
         "faults: " + ", ".join(f"{name} {count}" for name, count in faults.most_common()),
@@ -127,16 +146,16 @@ def main(given: argparse.Namespace) -> int:
     started, lanes, tallies = time.monotonic(), list(range(given.jobs)), list[Tally]()
     with redis_server(given.broker == "redis") as redis, ThreadPoolExecutor(given.jobs) as pool:
 
-        def run(seed: int) -> Tally:
+        def run(some: list[int]) -> list[Tally]:
             lane = lanes.pop()
             try:
-                return run_seed(seed, given, database, redis, lane)
+                return run_seeds(some, given, database, redis, lane)
             finally:
                 lanes.append(lane)
 
-        for tally in pool.map(run, seeds):
-            tallies.append(tally)
-            print(tally.line(), flush=True)
+        size = min(AT_ONCE, -(-len(seeds) // given.jobs))
+        for found in pool.map(run, [seeds[start : start + size] for start in range(0, len(seeds), size)]):
+            tallies += found
     print("\n".join(["", *summary(tallies, time.monotonic() - started)]))
     return int(any(tally.violations for tally in tallies))
 

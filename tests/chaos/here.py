@@ -172,6 +172,16 @@ def burst(world: World) -> None:
         world.edited("here", Kind.TRIP, trip, "lodging_notes", "lodging_notes", value)
 
 
+def bypass(world: World) -> None:
+    """A bulk write that raises no signals: only the audit finds it."""
+    trip = world.pick(Trip.objects.all())
+    if trip is not None:
+        value = world.word()
+        Trip.objects.filter(pk=trip.pk).update(vendor_terms=value)
+        world.bypassed = True
+        world.edited("here", Kind.TRIP, trip, "vendor_terms", "vendor_terms", value)
+
+
 def delete(world: World) -> None:
     choices = [
         world.pick(Passenger.objects.all()),
@@ -210,5 +220,5 @@ def take_back(world: World, link: Link) -> None:
 
 MOVES = (
     (4, new_trip), (5, new_passenger), (2, new_contact), (10, edit), (4, rename_trip), (5, move), (3, vendor),
-    (3, numbers), (2, delete), (4, parts), (2, tags), (1, put_away), (2, burst), (1, undo_delete),
+    (3, numbers), (2, delete), (4, parts), (2, tags), (1, put_away), (2, burst), (1, undo_delete), (2, bypass),
 )  # fmt: skip

@@ -40,6 +40,7 @@ class Tally:
     calls: int = 0
     conflicts: int = 0
     races: int = 0  # of promise 4: GoHighLevel's gap between a read and a write
+    drifts: int = 0  # found by the audit
     parked: int = 0  # records that needed a person while the faults lasted
     busiest: int = 0  # most calls of one interval
     seconds: float = 0.0

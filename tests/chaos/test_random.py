@@ -44,6 +44,7 @@ def test_at_rest_both_sides_agree(connected: Sandbox, settings: Any, tmp_path: P
         raise
     finally:
         if report := os.environ.get("CHAOS_REPORT"):
-            Path(report).write_text(world.tally.as_json())
+            with Path(report).open("a") as lines:
+                lines.write(world.tally.as_json() + "\n")
     wrong = world.tally.violations
     assert not wrong, "\n".join([*wrong, "", *world.log])

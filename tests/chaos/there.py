@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ghl_sync.models import Kind
+from ghl_sync.models import Kind, Link
 from tests.chaos.here import MODELS, TEXTS
 from trips.models import Trip, Vendor
 
@@ -17,10 +17,11 @@ PIPELINES = {Kind.TRIP: "TripBooking", Kind.PASSENGER: "Passenger"}
 def a_pair(world: World, *kinds: Kind) -> tuple[Kind, Any, Any]:
     """A kind, an object of ours and its other half (both None where there is none)."""
     kind = world.random.choice(kinds)
-    rows = MODELS[kind].objects.all()  # type: ignore[attr-defined]
-    pairs = [(obj, record) for obj in rows if (record := world.record_of(obj)) is not None]
-    obj, record = world.random.choice(pairs) if pairs else (None, None)
-    return kind, obj, record
+    ids = dict(Link.objects.filter(kind=kind, deleted_at=None).values_list("object_id", "remote_id"))
+    living = {pk: record for pk, one in ids.items() if (record := world.store.get(one)) and not record.deleted}
+    rows = MODELS[kind].objects.filter(pk__in=living).order_by("pk")  # type: ignore[attr-defined]
+    obj = world.pick(rows)
+    return kind, obj, None if obj is None else living[obj.pk]
 
 
 def edit(world: World) -> None:
