@@ -221,8 +221,10 @@ def doubtful_create(session: Session, link: Link) -> Record | None:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        state.open_issue(link, "twin", f"{len(matches)} records in GoHighLevel bear the key {link.key}.")
-        state.park(link, "Several records in GoHighLevel bear this record's key; keep one of them.")
+        for match in matches:
+            words = f"{len(matches)} records in GoHighLevel bear the key of “{link.label}”. Say which one it is."
+            state.open_issue(link, "twin", words, remote_id=match.id)
+        state.park(link, "Several records in GoHighLevel bear this record's key. Say which one it is.")
         raise Ended(Result.FAILED)
     _stop_without_key(session, link, doubts)
     write = doubts[-1]

@@ -291,11 +291,11 @@ class Intake:
         arrivals = self._ours_sorted_out(kind, new)
         size = SQLITE_ROWS if connection.vendor == "sqlite" and not self.first_fill and not self.dry else len(arrivals)
         for start in range(0, len(arrivals), max(size, 1)):
-            self._import(kind, arrivals[start : start + size])
+            self.bring_in(kind, arrivals[start : start + size])
             if size < len(arrivals):
                 time.sleep(SQLITE_PAUSE)
 
-    def _import(self, kind: Kind, arrivals: Sequence[tuple[Record, str, uuid.UUID | None]]) -> None:
+    def bring_in(self, kind: Kind, arrivals: Sequence[tuple[Record, str, uuid.UUID | None]]) -> None:
         owners: dict[str, int] = {}
         if kind != Kind.CONTACT:
             ids = {str(record.raw.get("contactId") or "") for record, _digest, _uid in arrivals}
@@ -311,7 +311,7 @@ class Intake:
                 self._failed(kind, arrivals[0][0], None, error)
                 return
             for arrival in arrivals:  # find the one that the database refuses
-                self._import(kind, [arrival])
+                self.bring_in(kind, [arrival])
             return
         self._count_new(kind, newcomers)
         self._follow(kind, newcomers)

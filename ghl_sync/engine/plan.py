@@ -139,8 +139,9 @@ def _ride(
     if name in situation.parked or _equal(row, ours, theirs):
         return
     caused = name in CAUSED and CAUSED[name] in situation.causes
-    # A key that names another trip than ours would win over name and number when the record is read afresh.
-    misleads = name == "trip_key" and theirs is not None
+    # A key that names another trip than ours would win over name and number when the record is read afresh, and one
+    # that names another record makes two of them look like one.
+    misleads = name in {"key", "trip_key"} and theirs is not None
     late = reading is not None and _is_late(base, name, theirs, situation)
     (plan.push if caused or misleads or late else plan.ride)[name] = ours
 

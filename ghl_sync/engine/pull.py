@@ -19,7 +19,7 @@ from typing import Any
 from ghl_sync.client.errors import GHLError, MissingScope, Refused
 from ghl_sync.client.types import Page, Record
 from ghl_sync.conf import INCREMENTAL_OVERLAP_SECONDS
-from ghl_sync.engine import runs, state
+from ghl_sync.engine import runs, state, twins
 from ghl_sync.engine.absence import Scan, prove_absence
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.intake import Intake
@@ -124,6 +124,8 @@ class _Pull:
         except (GHLError, CannotRun) as error:
             self._fail(error.words if isinstance(error, GHLError) else str(error))
             raise
+        if not self.dry:
+            twins.find_alike()
         return self._finish()
 
     def _ended_early(self) -> PullReport:

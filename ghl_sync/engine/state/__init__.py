@@ -187,6 +187,11 @@ from ghl_sync.engine.state.rules import (
     linked_ids,
     save_rule,
 )
+from ghl_sync.engine.state.twins import (
+    close_questions,
+    reborn,
+    to_delete_again,
+)
 from ghl_sync.engine.state.writes import (
     answered_create,
     close_write,
@@ -238,6 +243,7 @@ __all__ = [
     "close_conflicts",
     "close_events",
     "close_issues",
+    "close_questions",
     "close_write",
     "count_refusals",
     "count_try",
@@ -312,6 +318,7 @@ __all__ = [
     "put_back_done",
     "queue_ran",
     "read_changes",
+    "reborn",
     "record_arrival",
     "record_change",
     "record_changes",
@@ -349,6 +356,7 @@ __all__ = [
     "take_over",
     "take_probe",
     "tell_troubles",
+    "to_delete_again",
     "tombstone_done",
     "tombstones",
     "try_unsendable_again",

@@ -86,9 +86,10 @@ def changed_issue(link: Link) -> Issue | None:
     return Issue.objects.filter(link=link, code=Issue.Code.CHANGED, closed_at__isnull=True).first()
 
 
-def answer_issue(issue: Issue, user: Any, decision: str = "") -> None:
-    """A person has decided; who and what stays on record."""
-    Issue.objects.filter(pk=issue.pk).update(closed_at=Now(), closed_by=user, decision=decision)
+def answer_issue(issue: Issue, user: Any, decision: str = "") -> bool:
+    """A person has decided; who and what stays on record. False when it was closed before."""
+    still = Issue.objects.filter(pk=issue.pk, closed_at__isnull=True)
+    return bool(still.update(closed_at=Now(), closed_by=user, decision=decision))
 
 
 def agree_to_delete(link: Link, base: Mapping[str, Any], pipeline_id: str) -> None:

@@ -93,7 +93,8 @@ def link_stub(contact: models.Model, remote_id: str, tombstone: Link | None) -> 
 
 
 def seen_again(link_ids: Collection[int]) -> int:
-    """Records a scan met that counted as missing before: they are back."""
+    """Records a scan met that counted as missing before: they are back, and mirrored again if they were put away."""
+    Link.objects.filter(pk__in=link_ids, gone_at__isnull=False).update(ignored_at=None)
     return Link.objects.filter(pk__in=link_ids).update(missed_scans=0, gone_at=None, gone_reason="")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,8 @@ def refusal(answer: Callable[[], object]) -> str:
 
 def at_rest(session: Session, sandbox: Sandbox) -> bool:
     """Whether two more runs in both directions write nothing over there."""
+    due.run_due(session)
+    time.sleep(0.35)  # counts of passengers wait a little
     due.run_due(session)
     sandbox.requests.clear()
     pull(session, full=True)
