@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from ghl_sync.admin import adopt, approvals, bulk, deleting, desk
+from ghl_sync.admin import adopt, approvals, bulk, deleting, desk, doubles
 from ghl_sync.admin.account import confirm_sensitive
 from ghl_sync.admin.badges import SHORT, ago, badge_of
 from ghl_sync.admin.fields import label_of
@@ -58,6 +58,7 @@ class LinkAdmin(ReadOnlyAdmin):
             path("switch/", switch, name="ghl_sync_switch"),
             *deleting.urls(self.admin_site),
             *approvals.urls(self.admin_site),
+            *doubles.urls(self.admin_site),
             *desk.urls(self.admin_site),
             *bulk.urls(self.admin_site),
             *adopt.urls(self.admin_site),

@@ -1,0 +1,239 @@
+"""Records that exist twice, or are there again after a delete: side by side, with what can be said about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.text import Truncator
+from django.views.decorators.http import require_POST
+
+from ghl_sync import tasks
+from ghl_sync.admin.fields import label_of, may_see_value
+from ghl_sync.client.errors import GHLError
+from ghl_sync.engine import adoption, twins
+from ghl_sync.engine.results import CannotDo
+from ghl_sync.engine.session import CannotRun, Session
+from ghl_sync.models import Issue, Kind, Link
+
+ROWS_A_PAGE = 25
+KINDS = (Kind.TRIP.value, Kind.PASSENGER.value, Kind.CONTACT.value)
+Code = Issue.Code
+HIDDEN, EMPTY = "not shown", "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One thing to say: its name in the address, the words on its button, and what it does."""
+
+    name: str
+    label: str
+    effect: str
+    permission: str  # a verb on the record's kind
+
+
+SAME = Answer(
+    "same", "The same", "The other record is none of ours: it stays as it is and is never asked about again.", "change"
+)
+OWN = Answer(
+    "own", "Give it its own key", "It comes in here as a record of its own and is mirrored from then on.", "add"
+)
+THIS = Answer("this", "This is it", "The record here is linked to it; what differs is asked about.", "change")
+APART = Answer("apart", "They are two", "Both stay as they are, and nobody is asked again.", "change")
+ALIKE = Answer(
+    "same",
+    "The same",
+    "Nobody is asked again. Then give what belongs to the newer one to the older one, and delete the newer one here: "
+    "its opportunity goes with it.",
+    "change",
+)
+BACK = Answer("back", "Bring it back here", "It comes in here again, as the record it was.", "add")
+AGAIN = Answer("again", "Delete it there again", "It is deleted in GoHighLevel as it stands now.", "delete")
+
+
+def answers_to(issue: Issue) -> tuple[Answer, ...]:
+    if issue.code == Code.LIKENESS:
+        return (ALIKE, APART)
+    if issue.code == Code.CAME_BACK:
+        return (BACK, AGAIN)
+    unlinked = issue.link is not None and not issue.link.remote_id and issue.link.deleted_at is None
+    return (THIS, OWN, SAME) if unlinked else (SAME, OWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    label: str
+    ours: str
+    theirs: str
+
+
+@dataclass(slots=True)
+class Double:
+    """One question as its page shows it; addresses are empty where there is nothing to open."""
+
+    issue: Issue
+    here_url: str
+    here_remote_url: str
+    other_url: str
+    other_remote_url: str
+    differences: list[Difference] = field(default_factory=list)
+    trouble: str = ""
+    answers: list[Answer] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        return self.issue.link.label or str(self.issue.link) if self.issue.link else ""
+
+
+def _may_view(user: Any, kind: str) -> bool:
+    return user.has_perm(f"trips.view_{kind}") or user.has_perm(f"trips.change_{kind}")
+
+
+def waiting(user: Any) -> Any:
+    """The open questions about records that this user may see."""
+    kinds = [kind for kind in KINDS if _may_view(user, kind)]
+    return twins.questions().filter(link__kind__in=kinds).select_related("link").order_by("-opened_at", "-pk")
+
+
+def doubles(user: Any, number: str | int) -> tuple[Page[Any], list[Double]]:
+    """One page of the list: as many queries for three rows as for one."""
+    page = Paginator(waiting(user), ROWS_A_PAGE).get_page(number)
+    issues = list(page.object_list)
+    alike = [issue.remote_id for issue in issues if issue.code == Code.LIKENESS]
+    others = {link.remote_id: link for link in Link.objects.filter(remote_id__in=alike).defer("base")}
+    return page, [_double(issue, others.get(issue.remote_id)) for issue in issues]
+
+
+def _double(issue: Issue, other: Link | None) -> Double:
+    link: Any = issue.link
+    return Double(
+        issue=issue,
+        here_url="" if link.deleted_at else _record_url(link),
+        here_remote_url=link.remote_url if issue.code != Code.CAME_BACK else "",
+        other_url=_record_url(other) if other is not None and other.deleted_at is None else "",
+        other_remote_url=_remote_url(link.kind, link.location_id or settings.GHL_LOCATION_ID, issue.remote_id),
+    )
+
+
+def _record_url(link: Link) -> str:
+    return reverse(f"admin:trips_{link.kind}_change", args=[link.object_id])
+
+
+def _remote_url(kind: str, location_id: str, remote_id: str) -> str:
+    return Link(kind=kind, location_id=location_id, remote_id=remote_id).remote_url
+
+
+def doubles_view(request: HttpRequest) -> HttpResponse:
+    user: Any = request.user
+    if not any(_may_view(user, kind) for kind in KINDS):
+        raise PermissionDenied
+    page, rows = doubles(user, request.GET.get("p", 1))
+    context = {**admin.site.each_context(request), "title": "Doubles", "page": page, "rows": rows}
+    return TemplateResponse(request, "admin/ghl_sync/doubles.html", context)
+
+
+def double_view(request: HttpRequest, issue_id: int) -> HttpResponse:
+    """Both records side by side; one call, to read the one that is not here."""
+    issue = _issue(request, issue_id)
+    user: Any = request.user
+    double = _double(issue, twins.other_of(issue) if issue.code == Code.LIKENESS else None)
+    try:
+        session = None if issue.code == Code.LIKENESS else Session(lane="staff", longest_wait=5.0)
+        double.differences = [_difference(user, issue, side) for side in twins.side_by_side(session, issue)]
+    except (CannotDo, CannotRun) as error:
+        double.trouble = str(error)
+    except GHLError as error:
+        double.trouble = f"The other record could not be read now: {error.words}"
+    link: Any = issue.link
+    double.answers = [one for one in answers_to(issue) if user.has_perm(f"trips.{one.permission}_{link.kind}")]
+    context = {**admin.site.each_context(request), "title": "Doubles", "double": double}
+    return TemplateResponse(request, "admin/ghl_sync/double.html", context)
+
+
+def _issue(request: HttpRequest, issue_id: int) -> Issue:
+    issue = twins.questions().filter(pk=issue_id).select_related("link").first()
+    if issue is None:
+        raise Http404("This question is answered already.")
+    link: Any = issue.link
+    if not _may_view(request.user, link.kind):
+        raise PermissionDenied
+    return issue
+
+
+def _difference(user: Any, issue: Issue, side: twins.Side) -> Difference:
+    link: Any = issue.link
+    seen = may_see_value(user, link.kind, side.name)
+    ours, theirs = (_text(value) if seen else HIDDEN for value in (side.ours, side.theirs))
+    return Difference(label_of(link.kind, side.name), ours, theirs)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return EMPTY
+    return Truncator(value if isinstance(value, str) else json.dumps(value)).chars(200)
+
+
+# Answers
+
+
+def _say(session: Callable[[], Session], issue: Issue, name: str, user: Any) -> tuple[int | None, str]:
+    """Carry out one answer: the link to wake, and what to tell."""
+    link: Any = issue.link
+    if name == "same":
+        twins.same(issue, user)
+        return None, "Noted: they are the same, and nobody is asked again."
+    if name == "apart":
+        twins.apart(issue, user)
+        return None, "Noted: they are two, and nobody is asked again."
+    if name == "this":
+        adoption.adopt(session(), link, issue.remote_id)
+        return link.pk, f"“{link.label}” is linked to it; both sides are compared in a moment."
+    if name == "own":
+        made = twins.own(session(), issue, user)
+        return made.pk, f"“{made.label}” is a record of its own now; its key is written in a moment."
+    if name == "back":
+        back = twins.bring_back(session(), issue, user)
+        return back.pk, f"“{back.label}” is back here; both sides are compared in a moment."
+    twins.delete_again(session(), issue, user)
+    return link.pk, f"“{link.label}” is deleted in GoHighLevel in a moment."
+
+
+@require_POST
+def answer_view(request: HttpRequest, issue_id: int, name: str) -> HttpResponse:
+    issue = _issue(request, issue_id)
+    user, link = request.user, issue.link
+    allowed = {one.name: one for one in answers_to(issue)}
+    if name not in allowed:
+        raise Http404("There is no such answer.")
+    if link is None or not user.has_perm(f"trips.{allowed[name].permission}_{link.kind}"):
+        raise PermissionDenied
+    try:
+        with transaction.atomic():
+            wake, told = _say(lambda: Session(lane="staff", longest_wait=5.0), issue, name, user)
+            tasks.wake_after_commit(wake)
+    except (CannotDo, CannotRun) as error:
+        messages.error(request, str(error))
+    except GHLError as error:
+        messages.error(request, f"Nothing was decided: GoHighLevel could not be asked. {error.words}")
+    else:
+        messages.success(request, told)
+    return HttpResponseRedirect(reverse("admin:ghl_sync_doubles"))
+
+
+def urls(site: Any) -> list[URLPattern]:
+    wrap = site.admin_view
+    return [
+        path("doubles/", wrap(doubles_view), name="ghl_sync_doubles"),
+        path("doubles/<int:issue_id>/", wrap(double_view), name="ghl_sync_double"),
+        path("doubles/<int:issue_id>/<slug:name>/", wrap(answer_view), name="ghl_sync_double_answer"),
+    ]
