@@ -11,7 +11,7 @@ from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Ma
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
-from ghl_sync.engine import deleting
+from ghl_sync.engine import deleting, twins
 from ghl_sync.engine.clock import database_now
 from ghl_sync.models import (
     Alarm,
@@ -33,27 +33,26 @@ from trips.models import Passenger
 
 HOURS = 24
 MOVING = (State.WAITING, State.WORKING, State.RETRYING)
-# Two records where one is meant; they have a list of their own beside the other issues.
-TWINS = (Issue.Code.TWIN, Issue.Code.LIKENESS, Issue.Code.CAME_BACK)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What waits for the engine or for a person. `states` counts records by `State`; `issues` open ones by code."""
+    """What waits for the engine or for a person.
+
+    `states` counts records by `State`; `deletes` and `doubles` by kind, since their lists show each user the kinds
+    that this user may see; `issues` the other open ones by code.
+    """
 
     records: Mapping[str, int]
     states: Mapping[str, int]
     conflicts: int
     unlinked: int
-    deletes: int
+    deletes: Mapping[str, int]
+    doubles: Mapping[str, int]
     approvals: int
     issues: Mapping[str, int]
     drifts: int
     oldest_change: dt.datetime | None
-
-    @property
-    def twins(self) -> int:
-        return sum(self.issues.get(code, 0) for code in TWINS)
 
     @property
     def moving(self) -> int:
@@ -67,18 +66,24 @@ def counts() -> Counts:
     states[State.CONFLICT] = _disputed()
     records = {kind: row["all"] for kind, row in by_kind.items()}
     states[State.SYNCED] = max(sum(records.values()) - sum(states.values()), 0)
-    issues = Issue.objects.filter(closed_at__isnull=True).order_by().values("code").annotate(n=Count("pk"))
+    issues = Issue.objects.filter(closed_at__isnull=True).exclude(code__in=twins.CODES)
     return Counts(
         records=records,
         states={str(state): count for state, count in states.items()},
         conflicts=Conflict.objects.filter(resolved_at__isnull=True).count(),
         unlinked=Passenger.objects.unlinked().count(),
-        deletes=deleting.waiting().count(),
+        deletes=_counted(deleting.waiting(), "kind"),
+        doubles=_counted(twins.questions(), "link__kind"),
         approvals=Approval.objects.filter(answer=Approval.Answer.ASKED).count(),
-        issues=dict(issues.values_list("code", "n")),
+        issues=_counted(issues, "code"),
         drifts=open_drifts().count(),
         oldest_change=Change.objects.order_by("at").values_list("at", flat=True).first(),
     )
+
+
+def _counted(rows: Any, column: str) -> dict[str, int]:
+    """How many rows there are of each value of a column."""
+    return dict(rows.order_by().values(column).annotate(n=Count("pk")).values_list(column, "n"))
 
 
 _RESTING: dict[State, Q] = {

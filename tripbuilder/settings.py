@@ -278,9 +278,9 @@ def _is_passengers(request: Any) -> bool:
 
 
 def _is_synced_records(request: Any) -> bool:
-    """The desk, and deletes that are not sent yet, stand below the synced records' address."""
+    """The desk, doubles, questions and deletes not sent yet have addresses below the synced records'."""
     here = request.path.removeprefix(str(reverse_lazy("admin:ghl_sync_link_changelist")))
-    return here != request.path and not here.startswith(("desk/", "deleted/"))
+    return here != request.path and not here.startswith(("desk/", "doubles/", "approvals/", "deleted/"))
 
 
 UNFOLD["SIDEBAR"]["navigation"] = [
@@ -302,6 +302,9 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Sync desk", "dashboard", "admin:ghl_sync_desk", "ghl_sync.link"),
             _page("Issues", "report", "admin:ghl_sync_issue_changelist", "ghl_sync.issue"),
             _page("Conflicts", "call_split", "admin:ghl_sync_conflict_changelist", "ghl_sync.conflict"),
+            _page(
+                "Doubles", "content_copy", "admin:ghl_sync_doubles", "trips.trip", "trips.passenger", "trips.contact"
+            ),
             _page("Not linked to a trip", "link_off", "admin:trips_passenger_unlinked", "trips.passenger"),
             _page("Differences", "compare_arrows", "admin:ghl_sync_drift_changelist", "ghl_sync.drift"),
             _page("Synced records", "sync", "admin:ghl_sync_link_changelist", "ghl_sync.link")

@@ -171,7 +171,7 @@ def tell(request: HttpRequest, verb: Verb, done: int, refused: Sequence[str]) ->
         more = f" And {len(refused) - 1} more." if len(refused) > 1 else ""
         messages.warning(request, f"Left out: {refused[0]}{more}")
     if not done and not refused:
-        messages.info(request, f"None of these records is one to “{verb.label.lower()}”.")
+        messages.info(request, f"“{verb.label}” fits none of these records.")
 
 
 def _chosen(request: HttpRequest, verb: Verb, text: str) -> list[Link]:

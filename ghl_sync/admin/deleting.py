@@ -172,9 +172,11 @@ class DeletedRow:
 
 def deleted_rows(user: Any, number: str | int) -> tuple[Page[Any], list[DeletedRow]]:
     """One page of the list, what was deleted last first: as many queries for three rows as for one."""
-    kinds = [kind for kind in _MODELS if _may_view(user, kind)]
     page = Paginator(
-        deleting.waiting().filter(kind__in=kinds).select_related("deleted_record").order_by("-deleted_at", "-pk"),
+        deleting.waiting()
+        .filter(kind__in=seen_kinds(user))
+        .select_related("deleted_record")
+        .order_by("-deleted_at", "-pk"),
         ROWS_A_PAGE,
     ).get_page(number)
     links = list(page.object_list)
@@ -248,9 +250,14 @@ def _may_view(user: Any, kind: str) -> bool:
     return any(user.has_perm(f"trips.{verb}_{kind}") for verb in ("view", "change", "delete"))
 
 
+def seen_kinds(user: Any) -> list[str]:
+    """The kinds of deleted records that this user may look at."""
+    return [kind for kind in _MODELS if _may_view(user, kind)]
+
+
 def deleted_view(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
-    if not any(_may_view(user, kind) for kind in _MODELS):
+    if not seen_kinds(user):
         raise PermissionDenied
     page, rows = deleted_rows(user, request.GET.get("p", 1))
     context = {**admin.site.each_context(request), "title": "Deleted, not sent yet", "page": page, "rows": rows}

@@ -16,12 +16,13 @@ from django.utils import formats, timezone
 from django.views.decorators.http import require_GET
 
 from ghl_sync import desk_facts
+from ghl_sync.admin import approvals, deleting, doubles
 from ghl_sync.admin.account import Account, account_of, list_context
 from ghl_sync.admin.badges import ago
 from ghl_sync.admin.charts import Chart, Series, chart
 from ghl_sync.admin.runs import MAY_RUN, lines, starts_for
 from ghl_sync.admin.timeline import named
-from ghl_sync.desk_facts import TWINS, Counts, Machinery
+from ghl_sync.desk_facts import Counts, Machinery
 from ghl_sync.models import Issue, Run, State
 from trips.admin.base import badge, said
 
@@ -60,8 +61,8 @@ class Fact:
 def numbers(user: Any, counts: Counts) -> list[tuple[str, list[Number]]]:
     """What moves by itself, what waits for a person, what is wrong, what rests; only lists that this user may open."""
     groups = [
-        ("On its way", _moving(counts)),
-        ("Waits for a person", _asking(counts)),
+        ("On its way", [*_moving(counts), *_deletes(user, counts)]),
+        ("Waits for a person", _asking(user, counts)),
         ("Problems", _issues(counts)),
         ("At rest", _resting(counts)),
     ]
@@ -78,16 +79,34 @@ def _by_state(counts: Counts, state: State, label: str, hint: str, *, trouble: b
 
 
 def _moving(counts: Counts) -> list[Number]:
-    held = "Deleted here; GoHighLevel's opportunity follows, and until then it can be undone."
     return [
         _by_state(counts, State.WAITING, "Waiting", "Saved here and on its way by itself."),
         _by_state(counts, State.WORKING, "Working", "Being compared or sent this moment."),
         _by_state(counts, State.RETRYING, "Retrying", "GoHighLevel did not answer; it is tried again by itself."),
-        Number("Deletes not sent yet", counts.deletes, reverse("admin:ghl_sync_deleted"), held),
     ]
 
 
-def _asking(counts: Counts) -> list[Number]:
+def _deletes(user: Any, counts: Counts) -> list[Number]:
+    hint = "Deleted here; GoHighLevel's opportunity follows, and until then it can be undone."
+    kinds = deleting.seen_kinds(user)
+    count = sum(counts.deletes.get(kind, 0) for kind in kinds)
+    return [Number("Deletes not sent yet", count, reverse("admin:ghl_sync_deleted"), hint)] if kinds else []
+
+
+def _doubles(user: Any, counts: Counts) -> list[Number]:
+    hint = "Second records with our key, look-alikes, and what came back; you say which it is."
+    kinds = doubles.seen_kinds(user)
+    count = sum(counts.doubles.get(kind, 0) for kind in kinds)
+    return [Number("Doubles", count, reverse("admin:ghl_sync_doubles"), hint, trouble=True)] if kinds else []
+
+
+def _approvals(user: Any, counts: Counts) -> list[Number]:
+    hint = "So much would be emptied or deleted that it waits for a person."
+    url = reverse("admin:ghl_sync_approvals")
+    return [Number("Yes or no", counts.approvals, url, hint, trouble=True)] if approvals.may_look(user) else []
+
+
+def _asking(user: Any, counts: Counts) -> list[Number]:
     gone = "Deleted there and kept here: create it again, put it away, or link another one."
     return [
         _by_state(counts, State.NEEDS_PERSON, "Needs you", "GoHighLevel refuses it and says why.", trouble=True),
@@ -99,14 +118,9 @@ def _asking(counts: Counts) -> list[Number]:
             trouble=True,
             permission="ghl_sync.view_conflict",
         ),
-        Number(
-            "Yes or no",
-            counts.approvals,
-            reverse("admin:ghl_sync_approvals"),
-            "So much would be emptied or deleted that it waits for a person.",
-            trouble=True,
-        ),
+        *_approvals(user, counts),
         _by_state(counts, State.GONE, "Gone in GoHighLevel", gone, trouble=True),
+        *_doubles(user, counts),
         Number(
             "Differences",
             counts.drifts,
@@ -126,18 +140,15 @@ def _asking(counts: Counts) -> list[Number]:
 
 
 def _issues(counts: Counts) -> list[Number]:
-    """Records that exist twice, then the other open issues by kind; kinds without any are left out."""
-    hint = "Second records with our key, look-alikes, and what came back."
-    rows = [_issue("Twice in GoHighLevel", counts.twins, [str(code) for code in TWINS], hint)]
-    others = {code: count for code, count in counts.issues.items() if code not in TWINS}
-    for code, count in sorted(others.items(), key=lambda pair: (-pair[1], pair[0])):
-        rows.append(_issue(str(Issue.Code(code).label), count, [code], "Open problems of this kind."))
-    return rows
+    """The open issues by kind, the most frequent first; kinds without any are left out."""
+    ordered = sorted(counts.issues.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [_issue(code, count) for code, count in ordered]
 
 
-def _issue(label: str, count: int, codes: list[str], hint: str) -> Number:
-    url = f"{reverse('admin:ghl_sync_issue_changelist')}?{urlencode([('code', code) for code in codes])}"
-    return Number(label, count, url, hint, trouble=True, permission="ghl_sync.view_issue")
+def _issue(code: str, count: int) -> Number:
+    url = f"{reverse('admin:ghl_sync_issue_changelist')}?{urlencode({'code': code})}"
+    hint = "Open problems of this kind."
+    return Number(str(Issue.Code(code).label), count, url, hint, trouble=True, permission="ghl_sync.view_issue")
 
 
 def _resting(counts: Counts) -> list[Number]:

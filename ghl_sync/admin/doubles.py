@@ -99,10 +99,16 @@ def _may_view(user: Any, kind: str) -> bool:
     return user.has_perm(f"trips.view_{kind}") or user.has_perm(f"trips.change_{kind}")
 
 
+def seen_kinds(user: Any) -> list[str]:
+    """The kinds of records whose doubles this user may look at."""
+    return [kind for kind in KINDS if _may_view(user, kind)]
+
+
 def waiting(user: Any) -> Any:
     """The open questions about records that this user may see."""
-    kinds = [kind for kind in KINDS if _may_view(user, kind)]
-    return twins.questions().filter(link__kind__in=kinds).select_related("link").order_by("-opened_at", "-pk")
+    return (
+        twins.questions().filter(link__kind__in=seen_kinds(user)).select_related("link").order_by("-opened_at", "-pk")
+    )
 
 
 def doubles(user: Any, number: str | int) -> tuple[Page[Any], list[Double]]:
@@ -135,7 +141,7 @@ def _remote_url(kind: str, location_id: str, remote_id: str) -> str:
 
 def doubles_view(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
-    if not any(_may_view(user, kind) for kind in KINDS):
+    if not seen_kinds(user):
         raise PermissionDenied
     page, rows = doubles(user, request.GET.get("p", 1))
     context = {**admin.site.each_context(request), "title": "Doubles", "page": page, "rows": rows}

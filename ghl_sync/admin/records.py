@@ -19,6 +19,7 @@ from ghl_sync.admin.account import account_of, list_context
 from ghl_sync.admin.badges import ago
 from ghl_sync.admin.fields import is_sensitive, label_of, may_see_value
 from ghl_sync.admin.filters import KindFilter, OpenFilter
+from ghl_sync.engine import twins
 from ghl_sync.models import Issue, Link
 from trips.admin.base import Elsewhere, said
 
@@ -68,16 +69,49 @@ class ReadOnlyAdmin(ModelAdmin):
         return obj
 
 
+def may_see(link: Link | None, viewer: Any) -> bool:
+    """Whether `viewer` may look at records of this kind."""
+    return link is not None and any(viewer.has_perm(f"trips.{verb}_{link.kind}") for verb in ("view", "change"))
+
+
 def record_of(link: Link | None, viewer: Any, text: str = "") -> SafeString | str:
     """A record's name (or `text`), leading to its page while it is there and `viewer` may open it."""
     if link is None:
         return "–"
     if link.deleted_at is not None:
         return f"{link.label or link} (deleted here)"
-    if not (viewer.has_perm(f"trips.view_{link.kind}") or viewer.has_perm(f"trips.change_{link.kind}")):
+    if not may_see(link, viewer):
         return link.label or str(link)
     url = reverse(f"admin:trips_{link.kind}_change", args=[link.object_id])
     return format_html('<a class="text-link" href="{}">{}</a>', url, text or link.label or link)
+
+
+def _has_page(link: Link | None, viewer: Any) -> bool:
+    return link is not None and link.deleted_at is None and may_see(link, viewer)
+
+
+# Issues settled on a page of their own: the permission that opens it (empty: to see the record), address, words.
+_Code = Issue.Code
+_DEFINED = ("ghl_sync.view_remotefield", "admin:ghl_sync_remotefield_changelist", "See drop-downs")
+_REPAIRED: dict[str, tuple[str, str, str]] = {
+    **dict.fromkeys(twins.CODES, ("", "admin:ghl_sync_double", "Compare and decide")),
+    _Code.CHANGED: ("", "admin:ghl_sync_deleted", "Decide"),
+    **dict.fromkeys((_Code.NO_OPTION, _Code.NO_FIELD, _Code.OPTION_GONE, _Code.LOOKALIKE), _DEFINED),
+}
+
+
+def repair_of(issue: Issue, viewer: Any) -> SafeString | str:
+    """Where an open issue is repaired, as a link; empty where there is nothing that `viewer` may open."""
+    if issue.closed_at is not None:
+        return ""
+    link: Any = issue.link
+    if issue.code not in _REPAIRED:
+        return record_of(link, viewer, "Open the record") if _has_page(link, viewer) else ""
+    permission, name, words = _REPAIRED[issue.code]
+    if not (viewer.has_perm(permission) if permission else may_see(link, viewer)):
+        return ""
+    url = reverse(name, args=[issue.pk] if issue.code in twins.CODES else [])
+    return format_html('<a class="text-link" href="{}">{}</a>', url, words)
 
 
 class QuestionAdmin(ReadOnlyAdmin):
@@ -127,10 +161,10 @@ class QuestionAdmin(ReadOnlyAdmin):
 class IssueAdmin(QuestionAdmin):
     empty_title = "No problems here"
     empty_hint = "Values that do not fit, and what GoHighLevel kept or refused, are listed here."
-    list_display = ("message_shown", "code", "field_shown", "record", "opened")
+    list_display = ("message_shown", "code", "field_shown", "record", "repair", "opened")
     list_filter = (OpenFilter, ("code", ChoicesCheckboxFilter), KindFilter)
     search_fields = ("message", "field", "link__label", "remote_id")
-    fields = ("message", "code", "field_shown", "record", "received", "remote_id", "opened_at", "closed_at")
+    fields = ("message", "code", "field_shown", "record", "repair", "received", "remote_id", "opened_at", "closed_at")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("raw", "link__base")
@@ -138,6 +172,10 @@ class IssueAdmin(QuestionAdmin):
     @display(description="problem", ordering="message")
     def message_shown(self, issue: Issue) -> str:
         return Truncator(issue.message).chars(160)
+
+    @display(description="repair")
+    def repair(self, issue: Any) -> SafeString | str:
+        return repair_of(issue, issue.viewer)
 
     @display(description="value received")
     def received(self, issue: Any) -> str:

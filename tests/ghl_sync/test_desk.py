@@ -15,6 +15,7 @@ from django_q.models import OrmQ
 from ghl_sync import desk_facts, tasks
 from ghl_sync.admin import bulk, charts, desk
 from ghl_sync.admin.account import Account
+from ghl_sync.admin.records import repair_of
 from ghl_sync.desk_facts import Progress
 from ghl_sync.engine import due
 from ghl_sync.engine.session import Session
@@ -62,6 +63,15 @@ def a_link(obj: Any, **values: Any) -> Link:
 
 def numbers(page: Any) -> dict[str, int]:
     return {one.label: one.count for _title, rows in page.context["groups"] for one in rows}
+
+
+def rows_of(page: Any) -> int:
+    """How many rows a list of the desk shows, over all its pages."""
+    context = page.context
+    if "questions" in context:
+        return len(context["questions"])
+    count: int = context["cl"].result_count if "cl" in context else context["page"].paginator.count
+    return count
 
 
 def said(page: Any) -> list[str]:
@@ -115,18 +125,13 @@ def test_each_number_is_what_its_list_shows(admin_client: Any, account: Location
         "Gone in GoHighLevel": 1,
         "Differences": 1,
         "Not linked to a trip": 1,
-        "Twice in GoHighLevel": 2,
+        "Doubles": 2,
         "Value cannot be read": 1,
         "Synced": Link.objects.count() - 8,
         "Not mirrored": 1,
     }
-    listed = {
-        one.label: admin_client.get(one.url).context["cl"].result_count
-        for _title, rows in page.context["groups"]
-        for one in rows
-        if one.label not in {"Not linked to a trip", "Deletes not sent yet", "Yes or no"}
-    }
-    assert listed == {label: count for label, count in numbers(page).items() if label in listed}
+    listed = {one.label: rows_of(admin_client.get(one.url)) for _title, rows in page.context["groups"] for one in rows}
+    assert listed == numbers(page)
 
 
 def test_held_deletes_are_counted(admin_client: Any, account: Location) -> None:
@@ -141,9 +146,32 @@ def test_held_deletes_are_counted(admin_client: Any, account: Location) -> None:
 def test_who_may_not_open_a_list_does_not_see_its_number(client: Any, account: Location) -> None:
     staff(client, "ghl_sync.view_link")
     assert set(numbers(client.get(reverse(DESK)))) == {
-        "Waiting", "Working", "Retrying", "Deletes not sent yet", "Needs you", "Yes or no",
-        "Gone in GoHighLevel", "Synced", "Not mirrored",
+        "Waiting", "Working", "Retrying", "Needs you", "Gone in GoHighLevel", "Synced", "Not mirrored",
     }  # fmt: skip
+
+
+def test_a_number_counts_only_the_kinds_that_its_list_shows(client: Any, account: Location) -> None:
+    trip, passenger = factories.TripFactory(), factories.PassengerFactory()
+    for obj in (trip, passenger):
+        link = a_link(obj, remote_id=f"op{obj._meta.model_name}", location_id="loc1")
+        Issue.objects.create(link=link, code="twin", message="Twice", remote_id="a")
+    for obj in (factories.TripFactory(), factories.PassengerFactory()):
+        a_link(obj, remote_id=f"op{obj._meta.model_name}2", location_id="loc1")
+        obj.delete()
+    counted = []
+    for permissions in (["trips.view_trip"], ["trips.view_trip", "trips.change_passenger"]):
+        staff(client, "ghl_sync.view_link", *permissions)
+        found = {
+            one.label: (one.count, rows_of(client.get(one.url)))
+            for _title, rows in client.get(reverse(DESK)).context["groups"]
+            for one in rows
+            if one.label in {"Doubles", "Deletes not sent yet", "Yes or no"}
+        }
+        counted.append(found)
+    assert counted == [
+        {"Deletes not sent yet": (1, 1), "Yes or no": (0, 0), "Doubles": (1, 1)},
+        {"Deletes not sent yet": (2, 2), "Yes or no": (0, 0), "Doubles": (2, 2)},
+    ]
 
 
 @pytest.mark.parametrize("name", [DESK, STATE, CHARTS])
@@ -188,6 +216,38 @@ def test_the_script_gets_the_parts_that_change(admin_client: Any, account: Locat
     Change.objects.all().delete()
     assert admin_client.get(reverse(STATE)).json()["resting"] is True
     assert list(admin_client.get(reverse(CHARTS)).json()["parts"]) == ["charts"]
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "name"),
+    [
+        ("twin", "Compare and decide", "admin:ghl_sync_double"),
+        ("likeness", "Compare and decide", "admin:ghl_sync_double"),
+        ("came_back", "Compare and decide", "admin:ghl_sync_double"),
+        ("changed", "Decide", "admin:ghl_sync_deleted"),
+        ("no_option", "See drop-downs", "admin:ghl_sync_remotefield_changelist"),
+        ("kept", "Open the record", "admin:trips_trip_change"),
+    ],
+)
+def test_each_issue_leads_to_its_repair(admin_client: Any, account: Location, code: str, told: str, name: str) -> None:
+    trip = factories.TripFactory()
+    issue = Issue.objects.create(link=link_of(trip), code=code, field="capacity", message="Odd", remote_id="a")
+    args = {"admin:ghl_sync_double": [issue.pk], "admin:trips_trip_change": [trip.pk]}.get(name, [])
+    button = f'href="{reverse(name, args=args)}">{told}</a>'
+    urls = [reverse("admin:ghl_sync_issue_changelist"), reverse("admin:ghl_sync_issue_change", args=[issue.pk])]
+    assert [button in admin_client.get(url).content.decode() for url in urls] == [True, True]
+    Issue.objects.update(closed_at=timezone.now())
+    urls[0] += "?open=settled"
+    assert [button in admin_client.get(url).content.decode() for url in urls] == [False, False]
+
+
+def test_an_issue_offers_no_page_that_its_reader_may_not_open(client: Any, account: Location) -> None:
+    staff(client, "ghl_sync.view_issue")
+    for code in ("twin", "changed", "no_option", "kept"):
+        Issue.objects.create(link=link_of(factories.TripFactory()), code=code, message="Odd", remote_id="a")
+    Issue.objects.create(code="option_gone", message="Gone")
+    rows = client.get(reverse("admin:ghl_sync_issue_changelist"))
+    assert [str(repair_of(issue, rows.wsgi_request.user)) for issue in Issue.objects.all()] == [""] * 5
 
 
 # The account and what moves things
@@ -566,7 +626,7 @@ def test_a_record_that_a_worker_has_is_left_out_and_said(admin_client: Any, acco
 def test_what_does_not_fit_is_said(admin_client: Any, account: Location) -> None:
     link = a_link(factories.TripFactory())
     assert said(chosen(admin_client, "create_again_selected", [link])) == [
-        "None of these records is one to “create again in gohighlevel”."
+        "“Create again in GoHighLevel” fits none of these records."
     ]
     assert admin_client.get(reverse("admin:ghl_sync_link_repair"), {"verb": "burn"}).status_code == 404
 
