@@ -371,6 +371,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(413)
             return
         raw = self.rfile.read(length)
+        if len(raw) < length:  # the caller gave up in the middle of its request: to GoHighLevel there was none
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.server.sandbox.respond(self.command, self.path, headers, raw)
         if reply.content is None:

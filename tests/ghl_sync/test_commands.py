@@ -194,6 +194,10 @@ def test_status_tells_how_things_stand(session: Session, connected: Sandbox) -> 
         "unlinked": 0,
         "paused": None,
         "last_pull": {"mode": "full", "ok": True},
+        "switched_off": [],
+        "alarms": [],
+        "swept_seconds": None,
+        "watchdog_seconds": None,
     }
     words = io.StringIO()
     call_command("ghl_status", stdout=words)

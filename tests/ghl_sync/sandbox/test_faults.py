@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -132,3 +134,14 @@ def test_every_call_can_take_longer(api: Api) -> None:
     for caller in callers:
         caller.join()
     assert 0.2 <= time.monotonic() - started < 0.8
+
+
+def test_a_request_that_breaks_off_is_none(api: Api) -> None:
+    parts = urlsplit(api.sandbox.url)
+    head = f"POST /opportunities/ HTTP/1.1\r\nHost: {parts.hostname}\r\nContent-Length: 50\r\n\r\n"
+    before = len(api.sandbox.requests)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as caller:
+        caller.sendall(head.encode() + b'{"name": "Fj')
+        caller.shutdown(socket.SHUT_WR)
+        answer = caller.recv(100)
+    assert (answer, made(api), len(api.sandbox.requests)) == (b"", 0, before)
