@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -69,7 +70,7 @@ def adopt_view(request: HttpRequest, link_id: int, site: Any) -> HttpResponse:
     form = AdoptForm(request.POST or None)
     context = {
         **site.each_context(request),
-        "title": f"Link {link.label or link} to what is in GoHighLevel already",
+        "title": f"Link to {'a contact' if link.kind == Kind.CONTACT else 'an opportunity'} that exists",
         "link": link,
         "form": form,
         "what": "contact" if link.kind == Kind.CONTACT else "opportunity",
@@ -97,7 +98,8 @@ def _adopt(request: HttpRequest, link: Link, remote_id: str) -> HttpResponse:
     session.check_running()
     with session.stop_on_trouble():
         adoption.adopt(session, link, remote_id)
-    tasks.wake_after_commit(link.pk)
+    with transaction.atomic():
+        tasks.wake_after_commit(link.pk)
     messages.success(
         request, f"{link} is linked. Both sides are compared in a moment; what differs becomes a conflict."
     )

@@ -82,7 +82,8 @@ VERBS = (
     Verb(
         "detach",
         "Detach and create a new one",
-        "The opportunity in GoHighLevel stays as it is and is nobody’s any more; a new one is made for each record.",
+        "A new opportunity is made for each record. The present one stays as it is in GoHighLevel; Doubles asks what "
+        "becomes of it.",
         lambda link: _living(link) and bool(link.remote_id) and link.gone_at is None and link.kind != Kind.CONTACT,
         lambda link, _lane: adoption.detach(link, ignore=False),
         "detached, and created anew in a moment",
@@ -91,7 +92,8 @@ VERBS = (
     Verb(
         "detach-ignore",
         "Detach and leave alone",
-        "Both halves stay as they are, know nothing of each other any more, and are not mirrored.",
+        "Both halves stay as they are, know nothing of each other any more, and are not mirrored. Doubles asks what "
+        "becomes of GoHighLevel’s.",
         lambda link: _living(link) and bool(link.remote_id) and link.gone_at is None,
         lambda link, _lane: adoption.detach(link, ignore=True),
         "detached and left alone",

@@ -20,7 +20,7 @@ from ghl_sync.admin import approvals, deleting, doubles
 from ghl_sync.admin.account import Account, account_of, list_context
 from ghl_sync.admin.badges import ago
 from ghl_sync.admin.charts import Chart, Series, chart
-from ghl_sync.admin.runs import MAY_RUN, lines, starts_for
+from ghl_sync.admin.runs import MAY_RUN, is_expected, lines, starts_for
 from ghl_sync.admin.timeline import named
 from ghl_sync.desk_facts import Counts, Machinery
 from ghl_sync.models import Issue, Run, State
@@ -281,7 +281,7 @@ def desk_context(request: HttpRequest) -> dict[str, Any]:
         "audit": machinery.last.get(str(Run.Mode.AUDIT)),
         "drifts": counts.drifts,
         "may_run": user.has_perm(MAY_RUN),
-        "resting": not (running or (counts.moving and not account.hindrance)),
+        "resting": not (running or is_expected(request) or (counts.moving and not account.hindrance)),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +14,14 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.text import Truncator
+from django.utils.text import Truncator, capfirst
 from django.views.decorators.http import require_POST
 
 from ghl_sync import tasks
-from ghl_sync.admin.fields import label_of, may_see_value
+from ghl_sync.admin.fields import label_of, may_see_value, shown
 from ghl_sync.client.errors import GHLError
 from ghl_sync.engine import adoption, twins
+from ghl_sync.engine.local import as_text
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.models import Issue, Kind, Link
@@ -162,7 +162,8 @@ def double_view(request: HttpRequest, issue_id: int) -> HttpResponse:
         double.trouble = f"The other record could not be read now: {error.words}"
     link: Any = issue.link
     double.answers = [one for one in answers_to(issue) if user.has_perm(f"trips.{one.permission}_{link.kind}")]
-    context = {**admin.site.each_context(request), "title": "Doubles", "double": double}
+    here = "As it was agreed on" if issue.code == Code.CAME_BACK else "This record"
+    context = {**admin.site.each_context(request), "title": "Doubles", "double": double, "here": here}
     return TemplateResponse(request, "admin/ghl_sync/double.html", context)
 
 
@@ -179,14 +180,12 @@ def _issue(request: HttpRequest, issue_id: int) -> Issue:
 def _difference(user: Any, issue: Issue, side: twins.Side) -> Difference:
     link: Any = issue.link
     seen = may_see_value(user, link.kind, side.name)
-    ours, theirs = (_text(value) if seen else HIDDEN for value in (side.ours, side.theirs))
-    return Difference(label_of(link.kind, side.name), ours, theirs)
+    ours, theirs = (_text(link.kind, side.name, one) if seen else HIDDEN for one in (side.ours, side.theirs))
+    return Difference(capfirst(label_of(link.kind, side.name)), ours, theirs)
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return EMPTY
-    return Truncator(value if isinstance(value, str) else json.dumps(value)).chars(200)
+def _text(kind: str, name: str, value: Any) -> str:
+    return Truncator(shown(kind, name, as_text(value))).chars(200) or EMPTY
 
 
 # Answers
@@ -224,8 +223,9 @@ def answer_view(request: HttpRequest, issue_id: int, name: str) -> HttpResponse:
     if link is None or not user.has_perm(f"trips.{allowed[name].permission}_{link.kind}"):
         raise PermissionDenied
     try:
+        # Each answer is one transaction of its own, begun after GoHighLevel was asked.
+        wake, told = _say(lambda: Session(lane="staff", longest_wait=5.0), issue, name, user)
         with transaction.atomic():
-            wake, told = _say(lambda: Session(lane="staff", longest_wait=5.0), issue, name, user)
             tasks.wake_after_commit(wake)
     except (CannotDo, CannotRun) as error:
         messages.error(request, str(error))

@@ -39,10 +39,21 @@ class LinkAdmin(ReadOnlyAdmin):
         "detach_ignore_selected", "ignore_selected", "unignore_selected",
     )  # fmt: skip
     fields = (
-        "record", "state_shown", "repairs", "key_shown", "remote_id", "opened_remotely", "synced_at", "waits_for",
+        "record", "state_shown", "repairs", "key_shown", "remote", "opened_remotely", "synced_at", "waits_for",
         "next_attempt_at", "last_error", "last_error_at", "refused_fields", "gone_at", "gone_reason", "deleted_at",
         "events",
     )  # fmt: skip
+
+    # Told only of records that have something to tell.
+    told_if_any = {
+        "waits_for", "next_attempt_at", "last_error", "last_error_at", "parked_fields", "gone_at", "gone_reason",
+        "deleted_at",
+    }  # fmt: skip
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        names = {"refused_fields": "parked_fields"}
+        columns = [(str(name), names.get(str(name), str(name))) for name in super().get_fields(request, obj)]
+        return [name for name, column in columns if column not in self.told_if_any or getattr(obj, column, None)]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows: Any = super().get_queryset(request)
@@ -150,6 +161,10 @@ class LinkAdmin(ReadOnlyAdmin):
             url = reverse("admin:ghl_sync_link_adopt", args=[link.pk])
             offered.insert(0, (url, "Link to an opportunity that exists…"))
         return format_html_join(" · ", '<a class="text-link" href="{}">{}</a>', offered)
+
+    @display(description="GoHighLevel ID")
+    def remote(self, link: Any) -> str:
+        return link.remote_id
 
     @display(description="key")
     def key_shown(self, link: Any) -> str:

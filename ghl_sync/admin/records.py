@@ -161,10 +161,20 @@ class QuestionAdmin(ReadOnlyAdmin):
 class IssueAdmin(QuestionAdmin):
     empty_title = "No problems here"
     empty_hint = "Values that do not fit, and what GoHighLevel kept or refused, are listed here."
-    list_display = ("message_shown", "code", "field_shown", "record", "repair", "opened")
+    list_display = ("message_shown", "kind_shown", "field_shown", "record", "repair", "opened")
     list_filter = (OpenFilter, ("code", ChoicesCheckboxFilter), KindFilter)
     search_fields = ("message", "field", "link__label", "remote_id")
-    fields = ("message", "code", "field_shown", "record", "repair", "received", "remote_id", "opened_at", "closed_at")
+    fields = (
+        "message",
+        "kind_shown",
+        "field_shown",
+        "record",
+        "repair",
+        "received",
+        "remote",
+        "opened_at",
+        "closed_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("raw", "link__base")
@@ -173,12 +183,22 @@ class IssueAdmin(QuestionAdmin):
     def message_shown(self, issue: Issue) -> str:
         return Truncator(issue.message).chars(160)
 
+    @display(description="kind", ordering="code")
+    def kind_shown(self, issue: Issue) -> str:
+        return issue.get_code_display()
+
     @display(description="repair")
     def repair(self, issue: Any) -> SafeString | str:
         return repair_of(issue, issue.viewer)
 
+    @display(description="GoHighLevel ID")
+    def remote(self, issue: Issue) -> str:
+        return issue.remote_id
+
     @display(description="value received")
     def received(self, issue: Any) -> str:
+        if not issue.raw:
+            return ""
         kind = issue.link.kind if issue.link else ""
         return HIDDEN if is_sensitive(kind, issue.field) else self._value(issue, issue.raw)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,12 @@ from trips.admin.base import badge, said
 
 MAY_RUN = "ghl_sync.change_run"
 KINDS = ("trips", "passengers", "contacts")
+# So many seconds after somebody asked for a run, their pages look for it at the quick pace.
+EXPECTED_SECONDS = 60
+_ASKED_AT = "ghl_run_asked_at"
 COUNTS = ("seen", "created", "updated", "unchanged", "issues", "failed", "gone", "linked", "unlinked")
 AUDIT_COUNTS = ("seen", "waiting", "drifts")
+COUNTED = {"drifts": "differences"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,12 @@ def _line(user: Any, run: Run, progress: desk_facts.Progress) -> Line:
     )
 
 
+def is_expected(request: HttpRequest) -> bool:
+    """Whether this person has just asked for a run, which the queue may not have begun yet."""
+    asked_at: float = request.session.get(_ASKED_AT, 0.0)
+    return 0 <= time.time() - asked_at < EXPECTED_SECONDS
+
+
 def starts_for(user: Any) -> tuple[Start, ...]:
     return STARTS if user.has_perm(MAY_RUN) else ()
 
@@ -106,6 +117,7 @@ def start_view(request: HttpRequest) -> HttpResponse:
     elif Run.objects.filter(mode=start.mode, finished_at__isnull=True, error="").exists():
         messages.info(request, "That is under way already; its progress is shown here.")
     elif tasks.ask(start.task, user.pk):
+        request.session[_ASKED_AT] = time.time()
         messages.success(request, f"Asked for: {start.label.lower()}. It begins as soon as the queue has a free hand.")
     else:
         messages.error(request, QUEUE_DOWN)
@@ -169,7 +181,7 @@ class RunAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         context = running_context(request)
         part = render_to_string("admin/ghl_sync/part_runs.html", context)
-        return JsonResponse({"resting": not context["lines"], "parts": {"runs": part}})
+        return JsonResponse({"resting": context["resting"], "parts": {"runs": part}})
 
     @display(description="run", ordering="pk")
     def run(self, run: Run) -> str:
@@ -213,7 +225,7 @@ class RunAdmin(ReadOnlyAdmin):
     def counts(self, run: Run) -> SafeString | str:
         names = AUDIT_COUNTS if run.mode == Run.Mode.AUDIT else COUNTS
         rows = ((kind.capitalize(), *(_number(run, kind, name) for name in names)) for kind in KINDS)
-        return table(("", *(name.capitalize() for name in names)), rows)
+        return table(("", *(COUNTED.get(name, name).capitalize() for name in names)), rows)
 
     @display(description="differences")
     def found(self, run: Run) -> SafeString | str:
@@ -230,6 +242,7 @@ def running_context(request: HttpRequest) -> dict[str, Any]:
     records = desk_facts.records_by_kind() if running else {}
     return {
         "lines": lines(request.user, running, records),
+        "resting": not running and not is_expected(request),
         "starts": starts_for(request.user),
         "runs_url": reverse("admin:ghl_sync_run_state"),
     }

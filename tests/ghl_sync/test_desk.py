@@ -412,6 +412,18 @@ def test_a_button_asks_the_queue(admin_client: Any, admin_user: Any, account: Lo
     assert asked() == [(func, (admin_user.pk,))]
 
 
+def test_a_page_looks_often_for_the_run_that_was_asked_for(admin_client: Any, account: Location) -> None:
+    urls = [reverse(STATE), reverse("admin:ghl_sync_run_state")]
+    before = [admin_client.get(url).json()["resting"] for url in urls]
+    admin_client.post(reverse("admin:ghl_sync_run_start"), {"task": "pull_everything"})
+    soon = [admin_client.get(url).json()["resting"] for url in urls]
+    session = admin_client.session
+    session["ghl_run_asked_at"] -= 61
+    session.save()
+    later = [admin_client.get(url).json()["resting"] for url in urls]
+    assert (before, soon, later) == ([True, True], [False, False], [True, True])
+
+
 def test_a_button_says_why_nothing_was_started(
     admin_client: Any, account: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -686,9 +698,11 @@ def test_adopting_shows_what_would_happen_and_then_does_it(admin_client: Any, ca
     assert told["Price per person"][2] == "TripBuilder’s value goes there"
     assert link_of(trip).remote_id == ""
 
+    OrmQ.objects.all().delete()
     page = adopt(admin_client, trip, address, "adopt")
 
     assert said(page)[0].startswith("Trip Fjords is linked.")
+    assert [row.task["args"] for row in OrmQ.objects.all()] == [([link_of(trip).pk],)]
     assert link_of(trip).remote_id == made.id
     due.run_due(session)
     trip.refresh_from_db()
@@ -735,3 +749,20 @@ def test_only_one_record_is_linked_at_a_time(admin_client: Any, account: Locatio
     page = chosen(admin_client, "adopt_selected", links[:1], follow=False)
     assert page["Location"] == reverse("admin:ghl_sync_link_adopt", args=[links[0].pk])
     assert Passenger.objects.count() == 0
+
+
+def test_a_records_page_tells_only_what_there_is_to_tell(admin_client: Any, account: Location) -> None:
+    def told(**values: Any) -> list[str]:
+        link = a_link(factories.TripFactory(), remote_id="op1", **values)
+        page = admin_client.get(reverse("admin:ghl_sync_link_change", args=[link.pk]))
+        names = list(page.context["adminform"].fieldsets[0][1]["fields"])
+        Link.objects.update(remote_id="")
+        return [name for name in names if name not in at_rest]
+
+    at_rest: list[str] = []
+    at_rest = told()
+    assert at_rest == [
+        "record", "state_shown", "repairs", "key_shown", "remote", "opened_remotely", "synced_at", "events",
+    ]  # fmt: skip
+    assert told(gone_at=NOW, gone_reason="Not found.") == ["gone_at", "gone_reason"]
+    assert told(parked_at=NOW, last_error="Refused.", parked_fields=["capacity"]) == ["last_error", "refused_fields"]

@@ -59,7 +59,7 @@ def test_both_stand_side_by_side_with_what_can_be_said(session: Session, connect
     double = admin_client.get(reverse("admin:ghl_sync_double", args=[issue.pk])).context["double"]
 
     assert [row.title for row in listed] == ["Fjords"]
-    assert [(one.label, one.ours, one.theirs) for one in double.differences] == [("capacity", "10", "15")]
+    assert [(one.label, one.ours, one.theirs) for one in double.differences] == [("Capacity", "10", "15")]
     assert [one.label for one in double.answers] == ["The same", "Give it its own key"]
     assert (copy.id in double.other_remote_url, link_of(trip).remote_id in double.here_remote_url) == (True, True)
 
@@ -79,6 +79,22 @@ def test_an_answer_is_carried_out_once(
     again = admin_client.post(reverse("admin:ghl_sync_double_answer", args=[issue.pk, name])).status_code
 
     assert (words, again, Trip.objects.count()) == ([told], 404, trips)
+
+
+def test_no_transaction_is_open_while_gohighlevel_is_asked(
+    session: Session, connected: Sandbox, admin_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _trip, _copy, issue = copied(session, connected)
+    asked, read = [], Session.read
+
+    def noted(self: Session, kind: str, remote_id: str) -> Any:
+        asked.append(connection.in_atomic_block)
+        return read(self, kind, remote_id)
+
+    monkeypatch.setattr(Session, "read", noted)
+    say(admin_client, issue, "own")
+
+    assert (asked, Trip.objects.count()) == ([False], 2)
 
 
 def test_what_is_there_no_more_is_said(session: Session, connected: Sandbox, admin_client: Any) -> None:
