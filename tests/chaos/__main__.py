@@ -1,7 +1,8 @@
 """`make chaos SEEDS=1-200 STEPS=500 DATABASE=postgresql BROKER=redis`: long random runs and a table of what they found.
 
-Each seed is one run of `test_random.py`. Ends with 1 when an invariant was broken; the seed repeats the run, though
-what another process does meanwhile (a cluster, a second worker) is not repeated to the instant.
+Each seed is one run of `test_random.py`. Ends with 1 when an invariant was broken; such a run also leaves its steps in
+a file. The seed repeats each step's operation, faults and kills; what another process does meanwhile (a cluster, a second
+worker) and which wait is over by then are not repeated to the instant.
 """
 
 from __future__ import annotations
@@ -104,11 +105,17 @@ def _followed(process: subprocess.Popen[bytes], report: Path) -> Iterator[Tally]
             ended = process.poll() is not None
             while line := lines.readline():
                 tally = Tally.from_json(line)
-                print(tally.line(), flush=True)
+                print("\n".join([tally.line(), *told(tally)]), flush=True)
                 yield tally
             if ended:
                 return
             time.sleep(LOOK_SECONDS)
+
+
+def told(tally: Tally) -> list[str]:
+    """What a run broke, and where its steps are."""
+    lines = [f"  {words[:LONGEST]}" for words in tally.violations[:SHOWN]]
+    return [*lines, f"  its steps: {tally.log}"] if tally.log else lines
 
 
 def summary(tallies: list[Tally], seconds: float) -> list[str]:
@@ -130,7 +137,7 @@ def summary(tallies: list[Tally], seconds: float) -> list[str]:
         "kills: " + ", ".join(f"{name} {count}" for name, count in kills.most_common()),
     ]
     for tally in broken:
-        lines += [f"seed {tally.seed} ({tally.mode}):", *(f"  {words[:LONGEST]}" for words in tally.violations[:SHOWN])]
+        lines += [f"seed {tally.seed} ({tally.mode}):", *told(tally)]
     lines.append(f"{len(broken)} runs broke an invariant" if broken else "no invariant was broken")
     return lines
 

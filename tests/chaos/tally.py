@@ -46,6 +46,7 @@ class Tally:
     seconds: float = 0.0
     rest_seconds: float = 0.0
     violations: list[str] = field(default_factory=list)
+    log: str = ""  # the file that tells a broken run step by step
 
     def as_json(self) -> str:
         return json.dumps(vars(self))

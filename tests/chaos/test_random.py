@@ -6,6 +6,7 @@ The long ones: `make chaos SEEDS=1-200 STEPS=500` (`tests/chaos/__main__.py`).
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,17 @@ def seeds() -> list[int]:
     return list(range(int(first), int(last or first) + 1))
 
 
+def record(world: World, report: Path) -> None:
+    """Write the figures down for `make chaos`; a broken run also leaves its steps in a file that stays."""
+    tally = world.tally
+    if tally.violations:
+        log = Path(tempfile.gettempdir()) / f"tripbuilder-chaos-{tally.seed}-{os.getpid()}.log"
+        log.write_text("\n".join([*tally.violations, "", *world.log]))
+        tally.log = str(log)
+    with report.open("a") as lines:
+        lines.write(tally.as_json() + "\n")
+
+
 @pytest.mark.parametrize("seed", seeds())
 def test_at_rest_both_sides_agree(connected: Sandbox, settings: Any, tmp_path: Path, seed: int) -> None:
     mode = mode_of(seed)
@@ -44,7 +56,6 @@ def test_at_rest_both_sides_agree(connected: Sandbox, settings: Any, tmp_path: P
         raise
     finally:
         if report := os.environ.get("CHAOS_REPORT"):
-            with Path(report).open("a") as lines:
-                lines.write(world.tally.as_json() + "\n")
+            record(world, Path(report))
     wrong = world.tally.violations
     assert not wrong, "\n".join([*wrong, "", *world.log])

@@ -142,7 +142,8 @@ class World:
     def run(self, steps: int) -> None:
         """So many random operations, then rest."""
         try:
-            for _step in range(steps):
+            for number in range(steps):
+                self.random.seed(f"{self.tally.seed}/{number}")  # whatever was drawn before, this step is the same
                 self.step()
             self.settle_down()
         finally:
