@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Max, Q
-from django.db.models.functions import TruncHour
+from django.db.models import Avg, Count, DurationField, Exists, ExpressionWrapper, F, Max, OuterRef, Q
+from django.db.models.functions import Now, TruncHour
 from django.utils import timezone
 
 from ghl_sync.engine import deleting, twins
@@ -77,7 +77,7 @@ def counts() -> Counts:
         approvals=Approval.objects.filter(answer=Approval.Answer.ASKED).count(),
         issues=_counted(issues, "code"),
         drifts=open_drifts().count(),
-        oldest_change=Change.objects.order_by("at").values_list("at", flat=True).first(),
+        oldest_change=_oldest_change(),
     )
 
 
@@ -107,8 +107,8 @@ def records_by_kind() -> dict[str, int]:
     return {kind: row["all"] for kind, row in _links().items()}
 
 
-def _moving() -> dict[State, int]:
-    """Records on their way. The first filter is what indexes answer; the states then look at few."""
+def _on_their_way() -> Any:
+    """Links on their way. The first filter is what indexes answer; the states then look at few."""
     doubted = Write.objects.filter(outcome=Write.Outcome.OPEN, link__isnull=False).values("link_id")
     candidates: Any = Link.objects.filter(
         Q(remote_dirty_at__isnull=False)
@@ -117,8 +117,20 @@ def _moving() -> dict[State, int]:
         | Q(object_id__in=Change.objects.values("object_id"))
         | Q(pk__in=doubted)
     )
-    rows = candidates.with_state().filter(state__in=MOVING).order_by().values("state").annotate(n=Count("pk"))
+    return candidates.with_state().filter(state__in=MOVING)
+
+
+def _moving() -> dict[State, int]:
+    rows = _on_their_way().order_by().values("state").annotate(n=Count("pk"))
     return {State(state): n for state, n in rows.values_list("state", "n")}
+
+
+def _oldest_change() -> dt.datetime | None:
+    """When the oldest change was saved that goes by itself; what waits for a person or is held may wait for long."""
+    links: Any = Link.objects.filter(kind=OuterRef("kind"), object_id=OuterRef("object_id"))
+    moving = links.exclude(held_until__gt=Now()).with_state().filter(state__in=MOVING)
+    changes = Change.objects.filter(Q(kind=Kind.VENDOR) | Exists(moving))
+    return changes.order_by("at").values_list("at", flat=True).first()
 
 
 def _disputed() -> int:

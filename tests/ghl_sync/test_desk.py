@@ -305,6 +305,25 @@ def test_what_keeps_it_going_is_told_and_what_stands_still_is_marked(admin_clien
     assert [alarm.message for alarm in page.context["alarms"]] == ["The queue stands still."]
 
 
+def test_what_waits_for_a_person_is_not_late(admin_client: Any, account: Location) -> None:
+    now = timezone.now()
+    trips = factories.TripFactory.create_batch(5)
+    a_link(trips[0], parked_at=NOW, last_error="Refused.")
+    Conflict.objects.create(link=a_link(trips[1]), field="capacity", policy="ask")
+    a_link(trips[2], gone_at=NOW)
+    a_link(trips[3], deleted_at=NOW, held_until=dt.timedelta(hours=1), remote_id="op1", location_id="loc1")
+    for trip in trips:
+        Change.objects.create(kind="trip", object_id=trip.pk)
+    Change.objects.exclude(object_id=trips[4].pk).update(at=now - dt.timedelta(hours=1))
+    Change.objects.filter(object_id=trips[4].pk).update(at=now - dt.timedelta(minutes=16))
+    late = {fact.label: (fact.text, fact.bad) for fact in admin_client.get(reverse(DESK)).context["facts"]}
+    assert late["The oldest change that waits"] == ("16 min ago", True)
+
+    Change.objects.filter(object_id=trips[4].pk).delete()
+    labels = [fact.label for fact in admin_client.get(reverse(DESK)).context["facts"]]
+    assert "The oldest change that waits" not in labels
+
+
 # Charts
 
 
