@@ -25,10 +25,11 @@ from django.views.decorators.http import require_POST
 
 from ghl_sync import tasks
 from ghl_sync.admin.badges import clock
-from ghl_sync.admin.fields import label_of, may_see_value
+from ghl_sync.admin.fields import label_of, may_see_value, shown
 from ghl_sync.conf import config
 from ghl_sync.engine import deleting
 from ghl_sync.engine.base import Base
+from ghl_sync.engine.local import as_text
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.models import Issue, Kind, Link, kind_of
@@ -216,17 +217,15 @@ def _differences(user: Any, link: Link, issue: Issue) -> list[Difference]:
         if name == deleting.PIPELINE:
             found.append(Difference("pipeline", "the one it was in", "another one"))
         elif may_see_value(user, link.kind, name):
-            shown = [_text(value) for value in (base.remote.get(name), theirs)]
-            found.append(Difference(label_of(link.kind, name), *shown))
+            both = [_text(link.kind, name, value) for value in (base.remote.get(name), theirs)]
+            found.append(Difference(label_of(link.kind, name), *both))
         else:
             found.append(Difference(label_of(link.kind, name), "not shown", "not shown"))
     return found
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return "empty"
-    return Truncator(value if isinstance(value, str) else json.dumps(value)).chars(120)
+def _text(kind: str, name: str, value: Any) -> str:
+    return Truncator(shown(kind, name, as_text(value))).chars(120) or "empty"
 
 
 def _who(links: Iterable[Link]) -> dict[tuple[str, int], str]:

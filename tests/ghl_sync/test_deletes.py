@@ -178,6 +178,16 @@ def test_the_list_says_who_when_and_what_happens_next(admin_client: Any, admin_u
     assert [(one.label, one.agreed, one.theirs) for one in rows["Lisbon"].differences] == [("capacity", "10", "15")]
 
 
+def test_values_are_shown_as_staff_know_them(admin_client: Any) -> None:
+    asked(deleted(factories.TripFactory()), start_date="2027-03-17", stage="trip_finalized", description=None)
+    (row,) = listed(admin_client)
+    assert [(one.label, one.theirs) for one in row.differences] == [
+        ("start date", "17 Mar 2027"),
+        ("stage", "TripFinalized"),
+        ("description", "empty"),
+    ]
+
+
 def test_sensitive_changes_are_named_but_not_shown(admin_client: Any) -> None:
     link = deleted(factories.PassengerFactory())
     asked(link, **{"passport.number": "k1:abc", "pipeline": "p2"})
