@@ -211,7 +211,8 @@ class RunAdmin(ReadOnlyAdmin):
 
     @display(description="found")
     def summary(self, run: Run) -> str:
-        told = "; ".join(filter(None, (_summary(name, run.report.get(name)) for name in KINDS))) or "nothing yet"
+        told = "; ".join(filter(None, (_summary(name, run.report.get(name)) for name in KINDS)))
+        told = told or ("nothing yet" if run.finished_at is None else "nothing new")
         found = sum((run.report.get("found") or {}).values())
         if run.mode != Run.Mode.AUDIT or run.finished_at is None:
             return told

@@ -484,6 +484,7 @@ def test_the_history_tells_who_how_and_what_was_found(admin_client: Any, account
     text = page.content.decode()
     assert "7 trips; 9 passengers; 8 contacts: 3 differences" in text
     assert "Cancelled by ana" in text
+    assert "nothing new" in text
     run = Run.objects.get(mode="audit")
     page = admin_client.get(reverse("admin:ghl_sync_run_change", args=[run.pk]))
     assert "Changed here, not sent" in page.content.decode()
