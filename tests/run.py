@@ -2,7 +2,8 @@
 
 PostgreSQL is looked for at TEST_DATABASE_URL, else at 127.0.0.1:5432 as `postgres` and as the present user. A
 server that was named must answer; without one its run is left out and said so. TESTS_REQUIRE (a comma list of
-`postgresql` and `chromium`) turns a missing one into a failure; `.ci/run` sets it. Arguments go to pytest.
+`postgresql` and `chromium`) turns a missing one into a failure; `.ci/run` sets it. Arguments go to pytest; without
+any, each run has WORKERS processes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import psycopg
 ROOT = Path(__file__).resolve().parent.parent
 NOTHING_COLLECTED = 5
 LOOK_SECONDS = 0.2
+# Much of a test is waiting for an answer, a lease or a browser: more processes than cores still gain.
+WORKERS = ["-n", "2", "--dist", "worksteal"]
 INSTALL_POSTGRESQL = (
     "none answers at 127.0.0.1:5432 to user postgres without a password; name one with "
     "TEST_DATABASE_URL=postgres://user:password@host/name (its user must be allowed to create databases)"
@@ -114,12 +117,13 @@ def main(arguments: list[str]) -> int:
     if postgresql is None and "postgresql" in required:
         sys.exit(f"PostgreSQL is required here, but {INSTALL_POSTGRESQL}.")
 
-    # Both at once: much of either run is waiting, and two cores are the least that a machine has today.
-    runs = [start_pytest("Tests on SQLite", "", arguments)]
+    # Both at once: two cores are the least that a machine has today.
+    chosen = arguments or WORKERS
+    runs = [start_pytest("Tests on SQLite", "", chosen)]
     if postgresql:
         url, version = postgresql
         title = f"Tests on PostgreSQL {version}, without those that touch no database and those of the browser"
-        runs.append(start_pytest(title, url, ["--database-only", "--create-db", *arguments]))
+        runs.append(start_pytest(title, url, ["--database-only", "--create-db", *chosen]))
     try:
         outcomes = [show(running) for running in runs]
     except BaseException:

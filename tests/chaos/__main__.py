@@ -1,7 +1,7 @@
 """`make chaos SEEDS=1-200 STEPS=500 DATABASE=postgresql BROKER=redis`: long random runs and a table of what they found.
 
-Each seed is one run of `test_random.py`. Ends with 1 when an invariant was broken; such a run also leaves its steps in
-a file. The seed repeats each step's operation, faults and kills; what another process does meanwhile (a cluster, a second
+Each seed is one run of `test_random.py`. Ends with 1 when an invariant was broken; such a run leaves its steps in a
+file. The seed repeats each step's operation, faults and kills; what another process does meanwhile (a cluster, a second
 worker) and which wait is over by then are not repeated to the instant.
 """
 
