@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -168,7 +169,8 @@ class GHLClient:
         """One page of contacts, oldest first; with `updated_since` by time of change, from then on.
 
         The latter is a walk that begins at a cursor of our own making: sorting by `dateUpdated` with a cursor was seen
-        to work (API notes §5.10, §7), a filter on it was not.
+        to work (API notes §5.10, §7), a filter on it was not. What GoHighLevel then calls the total counts all contacts
+        and is left out: only an empty page tells that the walk is over.
         """
         if updated_since is not None and cursor is None:
             cursor = (int(updated_since.timestamp() * 1000) - 1, FIRST_ID)
@@ -180,7 +182,8 @@ class GHLClient:
         if cursor is not None:
             body["searchAfter"] = list(cursor)
         answer = self._http.read("POST", "/contacts/search", json_body=body)
-        return _page("contact", answer, "contacts", limit, "searchAfter")
+        page = _page("contact", answer, "contacts", limit, "searchAfter")
+        return page if updated_since is None else replace(page, total=None)
 
     def find_contact_by_email(self, email: str) -> Record | None:
         return self._duplicate({"email": email})

@@ -7,7 +7,7 @@ does not find it either. One that stands in another pipeline is moved, not gone.
 from __future__ import annotations
 
 import datetime as dt
-import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,10 +21,10 @@ from ghl_sync.engine.intake import Intake, note_place
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Kind, Link
 
-logger = logging.getLogger("ghl_sync.pull")
-
 MOST_DIRECT_LOOKS = 100
 MOST_OTHERS = 3
+# So long a look at all links tells which records of a kind are likely to be there.
+LAST_SEEN_SECONDS = 60.0
 
 
 @dataclass
@@ -47,15 +47,8 @@ Pages = Callable[[Scan, Sequence[Any] | None], Page]
 """One page of a scan, from a cursor on."""
 
 
-def prove_absence(
-    session: Session, intake: Intake, kind: Kind, scan: Scan, *, pages: Pages, started: dt.datetime
-) -> None:
+def prove_absence(session: Session, intake: Intake, kind: Kind, scan: Scan, *, started: dt.datetime) -> None:
     """Links that a whole scan did not meet; twice over, they are asked for one by one."""
-    if not scan.whole:
-        scan = _walk_again(intake, kind, scan, pages)
-        if not scan.whole:
-            logger.warning("%d %ss seen, %s reported; nothing counts as missing", len(scan.ids), kind, scan.totals)
-            return
     state.close_absent(kind, scan.ids)
     present = Link.objects.filter(
         kind=kind,
@@ -65,14 +58,14 @@ def prove_absence(
         ignored_at__isnull=True,
     ).exclude(remote_id="")
     rows = present.filter(remote_seen_at__lt=started).values_list("pk", "remote_id", "missed_scans")
-    absent = [(pk, missed) for pk, remote_id, missed in rows if remote_id not in scan.ids]
+    absent = [(pk, missed) for pk, remote_id, missed in rows.iterator() if remote_id not in scan.ids]
     state.missed([pk for pk, _missed in absent])
     again = [pk for pk, missed in absent if missed >= 1][:MOST_DIRECT_LOOKS]
     for link in Link.objects.filter(pk__in=again):
         _look_for(session, intake, kind, link)
 
 
-def _walk_again(intake: Intake, kind: Kind, scan: Scan, pages: Pages) -> Scan:
+def walk_again(intake: Intake, kind: Kind, scan: Scan, pages: Pages) -> Scan:
     """Two rows may share a cursor and one be skipped at a page's end: other page ends find it (API notes §5.2)."""
     again = Scan(kind, scan.page_size - 3, ids=set(scan.ids))
     cursor: Sequence[Any] | None = None
@@ -93,8 +86,7 @@ def _look_for(session: Session, intake: Intake, kind: Kind, link: Link) -> None:
     try:
         record = session.read(kind, link.remote_id)
     except NotFound as error:
-        if others_answer(session, link):
-            state.gone(link, error.words[:255])
+        if others_answer(session, link) and state.gone(link, error.words[:255]):
             intake.report.of(kind).gone += 1
         return
     state.seen_again([link.pk])
@@ -108,12 +100,24 @@ def others_answer(session: Session, link: Link) -> bool:
 
     Up to three are asked: the one last seen may have been deleted as well.
     """
-    others = Link.objects.filter(kind=link.kind, gone_at__isnull=True, deleted_at__isnull=True).exclude(pk=link.pk)
-    seen = others.exclude(remote_id="").order_by(F("remote_seen_at").desc(nulls_last=True), "-pk")
-    ids = list(seen.values_list("remote_id", flat=True)[:MOST_OTHERS])
-    if not ids:
+    others = [remote_id for remote_id in _last_seen(session, link.kind) if remote_id != link.remote_id]
+    if not others:
         return True  # the account holds no other record of ours: the known shape of the answer must do
-    return any(_is_found(session, link.kind, remote_id) for remote_id in ids)
+    if any(_is_found(session, link.kind, remote_id) for remote_id in others[:MOST_OTHERS]):
+        return True
+    session.last_seen.pop(link.kind, None)
+    return False
+
+
+def _last_seen(session: Session, kind: str) -> list[str]:
+    """The records of a kind that were seen last; asked of all links, and so not for each of many that are missing."""
+    looked_at, ids = session.last_seen.get(kind, (0.0, []))
+    if not ids or time.monotonic() - looked_at > LAST_SEEN_SECONDS:
+        alive = Link.objects.filter(kind=kind, gone_at__isnull=True, deleted_at__isnull=True).exclude(remote_id="")
+        rows = alive.order_by("missed_scans", F("remote_seen_at").desc(nulls_last=True), "-pk")
+        ids = list(rows.values_list("remote_id", flat=True)[: MOST_OTHERS + 1])
+        session.last_seen[kind] = time.monotonic(), ids
+    return ids
 
 
 def _is_found(session: Session, kind: str, remote_id: str) -> bool:

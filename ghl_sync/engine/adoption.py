@@ -220,7 +220,7 @@ def _look(session: Session, link: Link, remote_id: str) -> Record:
     what = "contact" if link.kind == Kind.CONTACT else "opportunity"
     if not remote_id:
         raise CannotDo(f"Give the ID of the {what} in GoHighLevel.")
-    taken = Link.objects.filter(location_id=session.config.location_id, remote_id=remote_id).exclude(pk=link.pk).first()
+    taken = state.of_records(session.config.location_id, [remote_id]).exclude(pk=link.pk).first()
     if taken is not None:
         raise CannotDo(f"That {what} belongs to {taken} already. Detach it there first.")
     try:
@@ -273,7 +273,7 @@ def _check_owner(session: Session, link: Link, record: Record) -> None:
     theirs = str(record.raw.get("contactId") or "")
     if link.kind == Kind.CONTACT or not theirs:
         return
-    known = Link.objects.filter(kind=Kind.CONTACT, location_id=session.config.location_id, remote_id=theirs).first()
+    known = state.of_records(session.config.location_id, [theirs]).filter(kind=Kind.CONTACT).first()
     if contact_id is not None and (known is None or known.object_id != contact_id):
         role = "lead organiser" if link.kind == Kind.TRIP else "contact"
         theirs_named = f"{known.label}" if known is not None else _name_in(record)

@@ -85,6 +85,26 @@ def base_of(link: Link) -> Base:
     return Base.load(link.uid, MAPS[link.kind].sensitive, link.base)
 
 
+def as_agreed(session: Session, link: Link, record: Record) -> bool:
+    """Whether the record holds exactly what base says, in every field that is read."""
+    if not link.base:
+        return False
+    base = base_of(link)
+    readings, table = read_record(MAPS[link.kind], record, session.definitions), MAPS[link.kind].by_name
+    return all(
+        not item.unreadable and base.remote_is(name, item.value)
+        for name, item in readings.items()
+        if session.rules.is_read(link.kind, table[name])
+    )
+
+
+def seeks_trip(link: Link) -> bool:
+    """Whether it is a passenger whose record names a trip that was not here when it was last read."""
+    base = base_of(link)
+    named = any(base.remote.get(name) is not None for name in ("trip_key", "trip_name", "trip_id"))
+    return link.kind == "passenger" and named and base.extra.get("target") is None
+
+
 def settle(
     session: Session,
     link: Link,
@@ -105,9 +125,12 @@ def settle(
             return None
         base = base_of(link)
         readings = None if record is None else read_record(local.table, record, session.definitions)
-        plan = plan_for(session, link, local, base, readings, record, seen)
-        sifted = guards.sift(link, _sides(session, local, base, readings), plan, walking=walking)
-        changed = _carry_out(link, local, base, plan, readings, record)
+        # Of most records nothing is noted that this could settle: then nothing is asked for piece by piece.
+        asked = bool(state.asked_about([link.pk]))
+        plan = plan_for(session, link, local, base, readings, record, seen, asked=asked)
+        sides = _sides(session, local, base, readings)
+        sifted = guards.sift(link, sides, plan, session.census, walking=walking, noted=asked)
+        changed = _carry_out(link, local, base, plan, readings, record, asked=asked)
         if changed and session.fetching_paused:
             session.check_fetching()  # what they changed must not come in; none of this transaction stays
         if changed and readings is not None:
@@ -150,13 +173,15 @@ def plan_for(
     readings: Readings | None,
     record: Record | None,
     seen: Seen,
+    *,
+    asked: bool = True,
 ) -> Plan:
-    """What to do about one record; decides only, so a dry run shows it."""
+    """What to do about one record; decides only, so a dry run shows it. Not `asked`: nobody has a choice to make."""
     situation = Situation(
         causes=seen.causes,
         directions=session.rules.ways[link.kind],
         policies=session.rules.policies[link.kind],
-        chosen=_chosen(link) if readings is not None else {},
+        chosen=_chosen(link) if asked and readings is not None else {},
         parked=link.parked_fields,
         late=state.late_values(link, session.config) if readings is not None else {},
         local_newer=_local_newer(link, seen, record),
@@ -238,9 +263,17 @@ def _label(local: Local, target: Any) -> str | None:
 
 
 def _carry_out(
-    link: Link, local: Local, base: Base, plan: Plan, readings: Readings | None, record: Record | None
+    link: Link,
+    local: Local,
+    base: Base,
+    plan: Plan,
+    readings: Readings | None,
+    record: Record | None,
+    *,
+    asked: bool,
 ) -> bool:
-    _raise_questions(link, local, base, plan, record)
+    """Do the local part of a plan; whether anything here changed. Not `asked`: no question was open before."""
+    _raise_questions(link, local, base, plan, record, asked=asked)
     columns = local.apply(plan.apply)
     if plan.moves:
         _move(local, plan.move, columns)
@@ -248,16 +281,17 @@ def _carry_out(
         _owner(local, base, readings, record, columns)
         _raw_trip(local, base, plan, readings, columns)
         _trip_by_key(local, base, plan, readings, columns)
-        _linking_issue(link, local, readings)
+        if asked or not _names_as_agreed(base, readings):
+            _linking_issue(link, local, readings)
     if columns:
         local.save(columns)
     for name, (ours, theirs) in plan.pairs.items():
         base.agree(name, ours, theirs)
     for name, theirs in (plan.theirs | plan.overruled).items():
         base.agree_remote(name, theirs)
-    if readings is not None:
+    if readings is not None and asked:
         _close_answered(link, local, readings)
-    _tell_unsendable(link, local, base)
+    _tell_unsendable(link, local, base, asked=asked)
     moved_papers = store_documents(local, plan.documents) if plan.documents else False
     if plan.moves and local.kind == "passenger":
         # The other parts of the reference still name the old trip over there.
@@ -281,7 +315,7 @@ def _close_answered(link: Link, local: Local, readings: Readings) -> None:
         state.close_issues(link, codes=("stub",))
 
 
-def _tell_unsendable(link: Link, local: Local, base: Base) -> None:
+def _tell_unsendable(link: Link, local: Local, base: Base, *, asked: bool) -> None:
     """What was changed here and has no way over there (API notes §0.9, §5.10): a person changes it there as well."""
     if not base.known:
         return
@@ -301,10 +335,11 @@ def _tell_unsendable(link: Link, local: Local, base: Base) -> None:
     for row in stuck:
         words = ONE_WAY[row.way].format(row.name.replace("_", " "), link.kind)
         state.open_issue(link, "kept", OF_OWNER[link.kind] if row.reference else words, field=row.name)
-    state.close_issues(link, fields=fine, codes=("kept",))
+    if asked:
+        state.close_issues(link, fields=fine, codes=("kept",))
 
 
-def _raise_questions(link: Link, local: Local, base: Base, plan: Plan, record: Record | None) -> None:
+def _raise_questions(link: Link, local: Local, base: Base, plan: Plan, record: Record | None, *, asked: bool) -> None:
     for note in plan.issues:
         state.open_issue(link, note.code, note.message, field=note.field, raw=note.raw)
     for conflict in plan.conflicts:
@@ -323,9 +358,8 @@ def _raise_questions(link: Link, local: Local, base: Base, plan: Plan, record: R
             policy=conflict.policy,
             chosen=conflict.chosen,
         )
-    asked = {conflict.field for conflict in plan.conflicts}
-    settled = plan.settled - asked
-    if settled:
+    settled = plan.settled - {conflict.field for conflict in plan.conflicts}
+    if settled and asked:
         state.close_conflicts(link, settled)
         state.close_issues(link, fields=settled, codes=("unreadable",))
 
@@ -394,6 +428,14 @@ def _trip_by_key(local: Local, base: Base, plan: Plan, readings: Readings, colum
         _move(local, target, columns)
 
 
+def _names_as_agreed(base: Base, readings: Readings) -> bool:
+    """Whether the record names its trip as it did when both sides last agreed."""
+    return base.known and all(
+        name in readings and not readings[name].unreadable and base.remote_is(name, readings[name].value)
+        for name in ("trip_name", "trip_id")
+    )
+
+
 def _linking_issue(link: Link, local: Local, readings: Readings) -> None:
     if local.kind != "passenger" or not {"trip_name", "trip_id"} <= set(readings):
         return
@@ -422,17 +464,22 @@ def fan_out(session: Session, link: Link, local: Local | None, base: Base) -> No
 
 def spread_gone(session: Session) -> None:
     """A trip or passenger missing over there waits for a person; what its edits mean for others does not."""
-    for link in state.gone_with_changes(("trip", "passenger")):
+    for link_id in state.gone_with_changes(("trip", "passenger")):
+        link = Link.objects.filter(pk=link_id, gone_at__isnull=False).first()
+        if link is None:
+            continue
+        seen = state.changes_of(link.kind, link.object_id)  # before the object: what is saved later is seen later
         with transaction.atomic():
             local = load(link.kind, link.object_id, lock=True)
             base = base_of(link)
             seat_and_names = {name: base.extra.get(name) for name in ("seat", "name", "number")}
             if local is None or not base.known or seat_and_names == {**seat_and_names, **_others_need(local)}:
+                state.spread(link, None, seen)
                 continue
             fan_out(session, link, local, base)
             base.extra |= _others_need(local)
             base.extra = {name: value for name, value in base.extra.items() if value is not None}
-            state.spread(link, base)
+            state.spread(link, base, seen)
 
 
 def _others_need(local: Local) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def _bears_key(session: Session, link: Link, record: Record) -> bool:
 
 def _adopt(session: Session, link: Link, record: Record, *, created: bool = False) -> Result | Adopted:
     """This record over there is ours from now on; what differs is merged like any other change."""
-    owner = Link.objects.filter(location_id=session.config.location_id, remote_id=record.id).exclude(pk=link.pk).first()
+    owner = state.of_records(session.config.location_id, [record.id]).exclude(pk=link.pk).first()
     if owner is not None:
         state.park(
             link,
@@ -253,7 +253,7 @@ def _stop_without_key(session: Session, link: Link, doubts: Collection[Write]) -
         for contact_id, pipeline_id in {(write.contact_remote_id, write.pipeline_id) for write in doubts}
         for record in session.client.find_opportunities(contact_id=contact_id, pipeline_id=pipeline_id)
     }
-    known = Link.objects.filter(location_id=session.config.location_id, remote_id__in=ids)
+    known = state.of_records(session.config.location_id, ids)
     if ids - set(known.values_list("remote_id", flat=True)):
         state.park(
             link,
@@ -335,7 +335,8 @@ def _known_contact(session: Session, link: Link) -> Result | Adopted | None:
     """Adopts the contact over there that is this one; None when there is none, or it is another contact of ours."""
     matches = _contacts_like(session, link)
     if session.location.allow_duplicate_contact:
-        taken = Link.objects.filter(kind=Kind.CONTACT, remote_id__in=[record.id for record in matches])
+        ids = [record.id for record in matches]
+        taken = state.of_records(session.config.location_id, ids)
         owned = set(taken.exclude(pk=link.pk).values_list("remote_id", flat=True))
         matches = [record for record in matches if record.id not in owned]
     if len(matches) > 1:

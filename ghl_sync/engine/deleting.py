@@ -24,7 +24,7 @@ from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.creating import doubtful_create
 from ghl_sync.engine.local import MODELS
-from ghl_sync.engine.results import CannotDo, Result
+from ghl_sync.engine.results import CannotDo, NotYet, Result
 from ghl_sync.engine.sending import called
 from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import Seen
@@ -76,7 +76,9 @@ def is_held(link: Link) -> bool:
 
 def _may_leave(session: Session, link: Link) -> bool:
     """Whether no guard keeps this delete here; ends the claim where one does."""
-    verdict = guards.delete_verdict(session.config.location_id, link) if link.remote_id else guards.Verdict.GO
+    verdict = (
+        guards.delete_verdict(session.config.location_id, link, session.census) if link.remote_id else guards.Verdict.GO
+    )
     if verdict == guards.Verdict.WAIT:
         state.park(link, MANY)
     elif verdict == guards.Verdict.REFUSED:
@@ -229,6 +231,8 @@ def restore_refused(location_id: str, most: int = 200) -> int:
     for link in links:
         try:
             undo(link)
+        except NotYet as error:
+            logger.info("%s is brought back later: %s", link.key, error)
         except CannotDo as error:
             logger.info("%s is not brought back: %s", link.key, error)
             _leave_there(link)
@@ -266,13 +270,13 @@ def _seize(link: Link) -> Link:
     """The tombstone, while no DELETE is or may be under way."""
     seized = state.seize(link.pk)
     if seized is None:
-        raise CannotDo(f"{link} {SENDING}")
+        raise NotYet(f"{link} {SENDING}")
     if seized.deleted_at is None:
         raise CannotDo(f"{link} is not deleted any more.")
     if seized.remote_gone_at is not None:
         raise CannotDo(f"{link} is deleted in GoHighLevel, too, and cannot be brought back any more.")
     if any(write.action == Write.Action.DELETE for write in state.open_writes(seized)):
-        raise CannotDo(f"{link} {SENDING}")
+        raise NotYet(f"{link} {SENDING}")
     return seized
 
 

@@ -241,15 +241,17 @@ class _Run:
         if held := state.hold_sending(session.location, AT_WORK_SECONDS, self._held):
             self._held = held
         fresh = staff_records(self._kinds) if self._queue and self._lane != Lane.STAFF else []
-        with self._lock:
-            left = [*fresh, *(link_id for link_id in self._queue if link_id not in fresh)]
-            self._queue = deque(left)
-        why = session.limiter.closed(self._lane) if left else ""
-        if why:
-            state.say_why(left, why)
+        if fresh:
             with self._lock:
+                queued = set(fresh)
+                self._queue = deque([*fresh, *(link_id for link_id in self._queue if link_id not in queued)])
+        why = session.limiter.closed(self._lane) if self._queue else ""
+        if why:
+            with self._lock:
+                left = list(self._queue)
                 self._queue.clear()
                 self.outcomes |= dict.fromkeys(left, Result.WAITING)
+            state.say_why(left, why)
 
 
 def preview(session: Session, *, kinds: Collection[str] = KIND_ORDER, everything: bool = False) -> PushReport:

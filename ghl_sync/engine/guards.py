@@ -8,6 +8,7 @@ they are held back one and all and judged at its end, so that a flood does not b
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,8 @@ VALUES_SHARE, DELETES_SHARE = 0.05, 0.02
 COUNTED = dt.timedelta(hours=1)
 # A yes to a blank is carried out at once or not at all.
 ALLOWED_FOR = dt.timedelta(days=1)
+# So long a count of all records is good enough to take a share of.
+COUNT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,20 +61,46 @@ class Sifted:
     answered: list[int] = field(default_factory=list)
 
 
-def sift(link: Link, sides: Sides, plan: Plan, *, walking: bool) -> Sifted:
+class Census:
+    """How many records there are, as of a moment ago: counting them reads all links, and every blank of a flood asks.
+
+    Belongs to one session.
+    """
+
+    def __init__(self) -> None:
+        self._counted: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def values(self, kind: str, name: str) -> int:
+        """Records that hold a value of this field."""
+        return self._of((kind, name), lambda: _values(kind, name))
+
+    def cards(self, location_id: str) -> int:
+        """Living trips and passengers with an opportunity."""
+        return self._of(("", location_id), lambda: _cards(location_id))
+
+    def _of(self, what: tuple[str, str], count: Callable[[], int]) -> int:
+        at, found = self._counted.get(what, (None, 0))
+        if at is None or time.monotonic() - at > COUNT_SECONDS:
+            found = count()
+            self._counted[what] = time.monotonic(), found
+        return found
+
+
+def sift(link: Link, sides: Sides, plan: Plan, census: Census, *, walking: bool, noted: bool = True) -> Sifted:
     """Take out of the plan what must wait, and turn round what was refused.
 
-    `walking`: the record comes by in a pull's walk, at whose end `judge` decides. Part of the caller's transaction.
+    `walking`: the record comes by in a pull's walk, at whose end `judge` decides. Not `noted`: no blank of this record
+    is known. Part of the caller's transaction.
     """
     sifted = Sifted()
     if not sides.base.known:
         return sifted
     found = blanks_in(sides, plan)
-    known = state.blanks_of(link)
+    known = state.blanks_of(link) if noted else {}
     over: list[int] = []
     for effect, name in found:
         row = known.pop((effect, name), None)
-        verdict = _verdict(link, effect, name, row, walking=walking)
+        verdict = _verdict(link, effect, name, row, census, walking=walking)
         done = verdict == Blank.State.ALLOWED
         if verdict == Blank.State.WAITING:
             sifted.held.add((effect, name))
@@ -102,14 +131,15 @@ def blanks_in(sides: Sides, plan: Plan) -> list[tuple[str, str]]:
     return list(dict.fromkeys(pairs))
 
 
-def _verdict(link: Link, effect: str, name: str, row: Blank | None, *, walking: bool) -> str:
+def _verdict(link: Link, effect: str, name: str, row: Blank | None, census: Census, *, walking: bool) -> str:
     """What becomes of one value to be emptied; notes it where it is new."""
     if row is not None and not _is_stale(row):
         return row.state
     if walking and effect == Effect.BLANK_HERE:
         verdict = Blank.State.WAITING
     else:
-        verdict = Blank.State.WAITING if _too_many(link.kind, effect, name, more=1) else Blank.State.PASSED
+        many = _too_many(link.kind, effect, name, census, more=1)
+        verdict = Blank.State.WAITING if many else Blank.State.PASSED
     state.note_blank(link, effect, name, verdict)
     return verdict
 
@@ -129,14 +159,14 @@ def _is_over(row: Blank, sides: Sides) -> bool:
     return row.effect == Effect.BLANK_THERE or (sides.readings is not None and row.field in sides.readings)
 
 
-def _too_many(kind: str, effect: str, name: str, *, more: int = 0) -> bool:
+def _too_many(kind: str, effect: str, name: str, census: Census, *, more: int = 0) -> bool:
     """Whether these values must wait; asks a person when they have become too many."""
     if Approval.objects.filter(effect=effect, kind=kind, field=name, answer=Answer.ASKED).exists():
         return True
     count = _counted(kind, effect, name).count() + more
     if count <= FEWEST:
         return False
-    of = _values(kind, name)
+    of = census.values(kind, name)
     if count <= of * VALUES_SHARE:
         return False
     state.ask_approval(effect, kind, name, count=count, of=max(of, count))
@@ -161,7 +191,7 @@ def judge(kind: str) -> list[int]:
     released: list[int] = []
     waiting = Blank.objects.filter(kind=kind, effect=Effect.BLANK_HERE, state=Blank.State.WAITING)
     for name in waiting.order_by().values_list("field", flat=True).distinct():
-        if not _too_many(kind, Effect.BLANK_HERE, name):
+        if not _too_many(kind, Effect.BLANK_HERE, name, Census()):
             released += state.release_blanks(waiting.filter(field=name), Blank.State.PASSED)
     return sorted(set(released))
 
@@ -223,15 +253,18 @@ class Verdict:
     GO, WAIT, REFUSED = "go", "wait", "refused"
 
 
-def delete_verdict(location_id: str, link: Link) -> str:
+def delete_verdict(location_id: str, link: Link, census: Census) -> str:
     """Whether this tombstone's DELETE may leave; asks a person when there are too many of them."""
     answered = _delete_answer(link)
     if answered is not None:
         return Verdict.GO if answered == Answer.YES else Verdict.REFUSED
     waiting = undecided(location_id)
     count = waiting.count()
-    of = count + _cards(location_id)
-    if count <= max(FEWEST, of * DELETES_SHARE) and not _deletes_asked().exists():
+    asked = _deletes_asked().exists()
+    if count <= FEWEST and not asked:
+        return Verdict.GO
+    of = count + census.cards(location_id)
+    if count <= of * DELETES_SHARE and not asked:
         return Verdict.GO
     state.ask_approval(Effect.DELETE_THERE, "", "", count=count, of=of)
     return Verdict.WAIT
@@ -310,15 +343,9 @@ def answer(approval: Approval, location_id: str, *, yes: bool, user: Any, until:
         return count
     state.set_blanks(_waiting_blanks(approval, until), Blank.State.ALLOWED if yes else Blank.State.REFUSED)
     rest = _waiting_blanks(approval, None)
-    if rest.exists() and not _too_many(approval.kind, approval.effect, approval.field):
+    if rest.exists() and not _too_many(approval.kind, approval.effect, approval.field, Census()):
         state.set_blanks(rest, Blank.State.PASSED)
     return count
-
-
-def held_fields(link: Link) -> list[tuple[str, str]]:
-    """What is held back of one record, by effect and field: for its page."""
-    rows = Blank.objects.filter(link=link, state=Blank.State.WAITING).order_by("field")
-    return list(rows.values_list("effect", "field"))
 
 
 def forget_old() -> int:

@@ -10,6 +10,7 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.db import models, transaction
@@ -57,10 +58,19 @@ class Importer:
     def __init__(self, session: Session, *, dry: bool = False) -> None:
         self.session = session
         self.dry = dry
-        self.trips = TripIndex.load()
         self._trip_rows: dict[int, Trip] = {}
         self._vendors: dict[str, Vendor | None] = {}
         self._unsaved = 0
+
+    @cached_property
+    def trips(self) -> TripIndex:
+        """Read when the first passenger asks: most single records that come in ask for none."""
+        return TripIndex.load()
+
+    def know_trips(self, rows: Iterable[tuple[int, uuid.UUID, int | None, str]]) -> None:
+        """These trips are new, or go by these names by now."""
+        if self.dry or "trips" in self.__dict__:  # those of a dry run are nowhere else
+            self.trips.add(rows)
 
     # Building
 
@@ -172,7 +182,7 @@ class Importer:
         else:
             self._insert(kind, newcomers)
         if kind == Kind.TRIP:
-            self.trips.add(
+            self.know_trips(
                 (n.local.obj.pk, n.local.obj.uid, n.local.obj.legacy_trip_id, n.local.obj.name) for n in newcomers
             )
 
@@ -255,9 +265,7 @@ def _raw(note: IssueNote) -> str:
 
 def known_contacts(location_id: str, remote_ids: Iterable[str]) -> dict[str, int]:
     """Our contacts by their ids over there."""
-    rows = Link.objects.filter(
-        kind=Kind.CONTACT, location_id=location_id, remote_id__in=set(remote_ids), deleted_at__isnull=True
-    )
+    rows = state.of_records(location_id, set(remote_ids)).filter(kind=Kind.CONTACT, deleted_at__isnull=True)
     return dict(rows.values_list("remote_id", "object_id"))
 
 

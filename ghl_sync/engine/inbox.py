@@ -27,7 +27,7 @@ from ghl_sync.engine.limits import LOOK
 from ghl_sync.engine.pull import pull_record
 from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import Delivery
-from ghl_sync.models import Kind, Link, WebhookEvent
+from ghl_sync.models import Arrival, Kind, Link, WebhookEvent
 
 logger = logging.getLogger("ghl_sync.inbox")
 
@@ -208,11 +208,10 @@ def _rests(link: Link) -> bool:
 
 def _links(session: Session, remote_ids: Sequence[str]) -> dict[tuple[str, str], Link]:
     """Links by what they are over there."""
-    mine = Link.objects.filter(location_id=session.config.location_id).defer("base")
     return {
         (About.CONTACT if link.kind == Kind.CONTACT else About.OPPORTUNITY, link.remote_id): link
         for some in _in_parts(remote_ids)
-        for link in mine.filter(remote_id__in=some)
+        for link in state.of_records(session.config.location_id, some).defer("base")
     }
 
 
@@ -275,7 +274,7 @@ class _Reading:
 
     def _outcome(self, one: _Named) -> str:
         try:
-            counts = pull_record(self.session, one.about, one.remote_id)
+            counts = pull_record(self.session, one.about, one.remote_id, via=Arrival.Via.WEBHOOK)
         except NotFound:
             return Outcome.NOT_FOUND
         except (MissingScope, Refused):

@@ -45,17 +45,26 @@ class _Overtaken(Exception):
 class Intake:
     """Takes pages in and counts what it did in `report`. `asked_at` is when the page at hand was asked for.
 
-    `walking`: all records of a kind come by, and `finish` is called after the last one. `dry` plans only.
+    `walking`: all records of a kind come by, and `finish` is called after the last one. `dry` plans only. `via` is the
+    way the records come, for their timelines.
     """
 
     def __init__(
-        self, session: Session, report: PullReport, *, walking: bool, dry: bool = False, first_fill: bool = False
+        self,
+        session: Session,
+        report: PullReport,
+        *,
+        walking: bool,
+        dry: bool = False,
+        first_fill: bool = False,
+        via: Arrival.Via = Arrival.Via.PULL,
     ) -> None:
         self.session = session
         self.report = report
         self.walking = walking
         self.dry = dry
         self.first_fill = first_fill
+        self.via = via
         self.importer = Importer(session, dry=dry)
         self.asked_at = database_now()
         self._kept: dict[int, tuple[Record, str]] = {}
@@ -96,10 +105,8 @@ class Intake:
             self._count_links(records)
 
     def _links_of(self, kind: Kind, records: Sequence[Record]) -> dict[str, Link]:
-        found = Link.objects.filter(
-            kind=kind, location_id=self.session.config.location_id, remote_id__in=[record.id for record in records]
-        )
-        return {link.remote_id: link for link in found.defer("base")}
+        found = state.of_records(self.session.config.location_id, [record.id for record in records])
+        return {link.remote_id: link for link in found.filter(kind=kind).defer("base")}
 
     def _came_back(self, kind: Kind, link: Link, record: Record) -> None:
         """Deleted here, still there: its DELETE is on its way, it was left there by choice, or somebody restored it."""
@@ -128,11 +135,8 @@ class Intake:
 
     def _count_links(self, records: Sequence[Record]) -> None:
         """How many of the page's passengers have a trip (a dry run counts its newcomers while it builds them)."""
-        ids = Link.objects.filter(
-            kind=Kind.PASSENGER,
-            location_id=self.session.config.location_id,
-            remote_id__in=[record.id for record in records],
-        ).values("object_id")
+        links = state.of_records(self.session.config.location_id, [record.id for record in records])
+        ids = links.filter(kind=Kind.PASSENGER).values("object_id")
         rows = Passenger._base_manager.filter(pk__in=ids)
         without = rows.filter(trip__isnull=True).count()
         self.report.passengers.unlinked += without
@@ -155,12 +159,13 @@ class Intake:
         agreed: list[Link] = []
         # Base, times and fence must be of one moment, or another's work in between would go unnoticed.
         links = Link.objects.in_bulk([link.pk for _record, _digest, link in changed])
+        asked = state.asked_about(links) if links else set()
         for record, digest, earlier in changed:
             link = links.get(earlier.pk, earlier)
             if _older_than_ours(record, link):
                 self.report.of(kind).unchanged += 1
                 continue
-            if self._as_agreed(record, link):
+            if link.pk not in asked and self._as_agreed(record, link):
                 self.report.of(kind).unchanged += 1
                 link.remote_digest, link.remote_updated_at = digest, record.updated_at
                 agreed.append(link)
@@ -176,15 +181,9 @@ class Intake:
 
     def _as_agreed(self, record: Record, link: Link) -> bool:
         """Whether the record holds exactly what base says: nothing to read or write."""
-        if not link.base or link.remote_dirty_at is not None or self._may_be_old(link):
+        if link.remote_dirty_at is not None or self._may_be_old(link):
             return False
-        base = apply.base_of(link)
-        readings, table = read_record(MAPS[link.kind], record, self.session.definitions), MAPS[link.kind].by_name
-        return all(
-            not item.unreadable and base.remote_is(name, item.value)
-            for name, item in readings.items()
-            if self.session.rules.is_read(link.kind, table[name])
-        )
+        return apply.as_agreed(self.session, link, record)
 
     def merge(self, kind: Kind, record: Record, digest: str, link: Link) -> None:
         counts = self.report.of(kind)
@@ -211,7 +210,7 @@ class Intake:
             counts.unchanged += 1
         if kind == Kind.TRIP:
             trip = settled.local.obj
-            self.importer.trips.add([(trip.pk, trip.uid, trip.legacy_trip_id, trip.name)])
+            self.importer.know_trips([(trip.pk, trip.uid, trip.legacy_trip_id, trip.name)])
 
     def _settle(self, record: Record, link: Link, digest: str, *, direct: bool) -> apply.Settled | None:
         """Merge one record and record the outcome, whole or not at all; None when the object is gone here.
@@ -220,12 +219,13 @@ class Intake:
         """
         now = database_now()
         with transaction.atomic():
-            settled = apply.settle(self.session, link, record=record, via=Arrival.Via.PULL, walking=self.walking)
+            settled = apply.settle(self.session, link, record=record, via=self.via, walking=self.walking)
             if settled is None:
                 return None
             recorded = state.pulled(
                 link,
                 settled.base,
+                now if direct else self.asked_at,
                 remote_digest=digest,
                 remote_updated_at=record.updated_at,
                 label=settled.local.label[:255],

@@ -18,7 +18,7 @@ from django.db.models.deletion import Collector, ProtectedError, RestrictedError
 from simple_history.exceptions import NotHistoricalModelError
 from simple_history.utils import get_history_manager_for_model
 
-from ghl_sync.engine.results import CannotDo
+from ghl_sync.engine.results import CannotDo, NotYet
 from ghl_sync.models import DeletedRecord, Link
 
 REASON = "Delete undone"
@@ -108,7 +108,7 @@ def _refuse_if_it_may_return(row: Any, column: Any, value: Any) -> None:
     held = DeletedRecord.objects.filter(link__kind=column.related_model._meta.model_name, link__object_id=value)
     link = Link.objects.filter(deleted_record__in=held).first()
     if link is not None:
-        raise CannotDo(
+        raise NotYet(
             f"{_named(row)} belongs to the {column.verbose_name} “{link.label}”, which was deleted, too. Undo that "
             "first."
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, models, transaction
 
 from ghl_sync.engine import state
@@ -189,7 +190,8 @@ def contact_from_row(raw: Mapping[str, Any]) -> Contact:
 
 def stub_contact(remote_id: str, raw: Mapping[str, Any]) -> Contact:
     """The contact with this id over there; one that nobody here knows is made from the row and flagged."""
-    link = Link.objects.filter(kind="contact", remote_id=remote_id).first()
+    known_there = state.of_records(settings.GHL_LOCATION_ID, [remote_id]).filter(kind="contact")
+    link = known_there.first()
     if link is not None:
         known = Contact._base_manager.filter(pk=link.object_id).first()
         if known is not None:
@@ -200,8 +202,7 @@ def stub_contact(remote_id: str, raw: Mapping[str, Any]) -> Contact:
             Contact.objects.bulk_create([contact])  # no signals: it came from there
             state.link_stub(contact, remote_id, link)
     except IntegrityError:  # another worker met it this moment
-        theirs = Link.objects.get(kind="contact", remote_id=remote_id)
-        return Contact._base_manager.get(pk=theirs.object_id)
+        return Contact._base_manager.get(pk=known_there.get().object_id)
     return contact
 
 

@@ -20,13 +20,13 @@ from ghl_sync.client.errors import GHLError, MissingScope, Refused
 from ghl_sync.client.types import Page, Record
 from ghl_sync.conf import INCREMENTAL_OVERLAP_SECONDS
 from ghl_sync.engine import runs, state, twins
-from ghl_sync.engine.absence import Scan, prove_absence
+from ghl_sync.engine.absence import Scan, prove_absence, walk_again
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.intake import Intake
 from ghl_sync.engine.results import KindCounts, PullReport
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.mapping.table import FINGERPRINT
-from ghl_sync.models import Kind, Link, Run, SeenPage
+from ghl_sync.models import Arrival, Kind, Run, SeenPage
 
 logger = logging.getLogger("ghl_sync.pull")
 
@@ -97,6 +97,7 @@ class _Pull:
         self.report = PullReport(mode=str(self.mode.value), dry_run=self.dry)
         self.run_row: Run | None = None
         self.by: int | None = None
+        self.short = False  # of some kind fewer records came than GoHighLevel says there are
         self.first_fill = False
         self.started = database_now()
         self._clock = time.monotonic()
@@ -104,8 +105,8 @@ class _Pull:
 
     @property
     def counts_whole(self) -> bool:
-        """Whether this run speaks for all kinds, so that it moves the watermark."""
-        return not self.only
+        """Whether this run speaks for all kinds and nothing was held back from it, so that it moves the watermark."""
+        return not self.only and not self.short
 
     def run(self) -> PullReport:
         self._open_run()
@@ -155,6 +156,9 @@ class _Pull:
         if row is not None and (row.only != self.only or (row.since is None) != (self.since is None)):
             state.finish_run(row, ok=False, report=row.report, error="Broken off; another pull was asked for.")
             row = None
+        if row is not None and row.since is not None and self.since is not None and row.since > self.since:
+            state.finish_run(row, ok=False, report=row.report, error="Broken off; more is to be read than it would.")
+            row = None
         if row is not None and self._began_before_sleep(row):
             state.finish_run(row, ok=False, report=row.report, error="Broken off; everything is read afresh.")
             row = None
@@ -168,6 +172,7 @@ class _Pull:
             self.started = row.started_at
         self.run_row = row
         self.first_fill = bool(row.cursor.get("first"))
+        self.short = bool(row.cursor.get("short"))
         self._calls_before = self.report.calls
         self._seconds_before = self.report.seconds
         self._remember(row.cursor)
@@ -179,8 +184,10 @@ class _Pull:
 
     def _remember(self, cursor: Mapping[str, Any]) -> None:
         if self.run_row is not None:
-            owner = {"host": socket.gethostname(), "pid": os.getpid(), "first": self.first_fill, "mapping": FINGERPRINT}
-            state.advance_run(self.run_row, cursor={**cursor, **owner}, report=self._count_up().as_json())
+            owner = {"host": socket.gethostname(), "pid": os.getpid()}
+            facts = {"first": self.first_fill, "short": self.short, "mapping": FINGERPRINT}
+            report = self._count_up().as_json()
+            state.advance_run(self.run_row, cursor={**cursor, **owner, **facts}, report=report)
 
     def _give_up_turn(self) -> None:
         """Interrupted by a person: the next run may go on at once."""
@@ -203,15 +210,21 @@ class _Pull:
             return self.report
         server_start = self.run_row.server_started_at
         ok = self.report.ok
-        if ok and self.counts_whole and server_start is not None:
+        if ok and self.counts_whole and server_start is not None and self._leaves_no_gap():
             marks: dict[str, Any] = {"watermark": server_start - dt.timedelta(seconds=INCREMENTAL_OVERLAP_SECONDS)}
             if self.mode is Run.Mode.FULL:
                 marks["full_scan_at"] = database_now()
             state.remember_location(self.session.location, **marks)
-        if self.mode is Run.Mode.FULL and self.counts_whole and not self.report.error:
+        if self.mode is Run.Mode.FULL and not self.only and not self.report.error:
             state.caught_up(self.session.location, self.run_row.started_at)
         state.finish_run(self.run_row, ok=ok, report=self.report.as_json(), error=self.report.error)
         return self.report
+
+    def _leaves_no_gap(self) -> bool:
+        """Whether what changed before this run's start was read: by it, or by those before it."""
+        self.session.location.refresh_from_db(fields=["watermark"])
+        watermark = self.session.location.watermark
+        return self.since is None or (watermark is not None and self.since <= watermark)
 
     # Definitions, kinds, pages
 
@@ -262,17 +275,29 @@ class _Pull:
             self.intake.take(kind, page)
             self.progress(f"{kind}s", len(scan.ids), page.total if self.since is None else None)
             cursor, scan.number = page.cursor, scan.number + 1
-            last = page.size < scan.page_size or cursor is None
+            # Where no total tells how many there are, a short page may be a broken answer: an empty one ends the walk.
+            ends = page.total is None and self.since is not None
+            last = cursor is None or page.size < (1 if ends else scan.page_size)
             if not last:
                 self._checkpoint(scan, page, cursor)
                 if self._cancelled() or (self.ends is not None and time.monotonic() > self.ends):
                     return False
                 continue
-            if self.since is None and not self.dry:
-                prove_absence(self.session, self.intake, kind, scan, pages=self._page, started=self.started)
+            if not self.dry:
+                self._made_whole(kind, scan)
             self.intake.finish(kind)
             self._kind_done(kind)
             return True
+
+    def _made_whole(self, kind: Kind, scan: Scan) -> None:
+        """Every record of the walk has come by, or it speaks for none; a whole one tells what is missing over there."""
+        if not scan.whole:
+            scan = walk_again(self.intake, kind, scan, self._page)
+        if not scan.whole:
+            logger.warning("%d %ss seen, %s reported; they are read once more", len(scan.ids), kind, scan.totals)
+            self.short = True
+        elif self.since is None:
+            prove_absence(self.session, self.intake, kind, scan, started=self.started)
 
     def _resume(self, scan: Scan) -> Sequence[Any] | None:
         """Where a broken walk of this kind goes on, and what it had seen."""
@@ -320,10 +345,13 @@ class _Pull:
         return client.opportunity_page(pipeline_id=pipeline.id, limit=limit, cursor=cursor, updated_since=self.since)
 
 
-def pull_record(session: Session, about: str, remote_id: str) -> KindCounts | None:
+def pull_record(
+    session: Session, about: str, remote_id: str, *, via: Arrival.Via = Arrival.Via.PULL
+) -> KindCounts | None:
     """Read one record by its id and treat it as a pull treats a row; what that did, or None where it is not mirrored.
 
-    `about` says whether it is a "contact" or an "opportunity". Raises NotFound when there is none.
+    `about` says whether it is a "contact" or an "opportunity", `via` why it is read. Raises NotFound when there is
+    none.
     """
     session.check_bound()
     asked_at = database_now()
@@ -331,7 +359,7 @@ def pull_record(session: Session, about: str, remote_id: str) -> KindCounts | No
     kind = Kind.CONTACT if about == "contact" else _kind_of_opportunity(session, record)
     if kind is None:
         return None
-    one = Intake(session, PullReport(mode=str(Run.Mode.INCREMENTAL.value)), walking=False)
+    one = Intake(session, PullReport(mode=str(Run.Mode.INCREMENTAL.value)), walking=False, via=via)
     one.asked_at = asked_at
     one.take(kind, Page((record,), None, None, None, 1))
     return one.report.of(kind)
@@ -339,7 +367,7 @@ def pull_record(session: Session, about: str, remote_id: str) -> KindCounts | No
 
 def _kind_of_opportunity(session: Session, record: Record) -> Kind | None:
     """What it is here already, wherever it has been moved; else by its pipeline."""
-    link = Link.objects.filter(location_id=session.config.location_id, remote_id=record.id).first()
+    link = state.of_records(session.config.location_id, [record.id]).first()
     if link is not None:
         return Kind(link.kind)
     pipelines = session.definitions.pipelines.items()

@@ -137,6 +137,9 @@ def _update(session: Session, link: Link, seen: Seen) -> Result:
         _adopt_created(link)
     look = bool(doubts) or link.remote_dirty_at is not None or Cause.ASKED in seen.causes or not link.base
     record = _get(session, link) if look else None
+    if record is not None and _is_at_rest(session, link, seen, doubts, record):
+        state.agreed(link, apply.base_of(link), seen, **facts_of(record))
+        return Result.UNCHANGED
     settled = apply.settle(session, link, record=record, seen=seen)
     if settled is not None and settled.plan.push and record is None and not _may_send_blind(session, link, settled):
         record = _get(session, link)
@@ -153,6 +156,13 @@ def _update(session: Session, link: Link, seen: Seen) -> Result:
         return Result.UPDATED if sent else result
     state.agreed(link, settled.base, seen, **facts_of(record))
     return result
+
+
+def _is_at_rest(session: Session, link: Link, seen: Seen, doubts: Collection[Write], record: Record) -> bool:
+    """Whether neither side has changed and nothing is to be settled: most looks that a webhook asks for end here."""
+    if seen.ids or doubts or apply.seeks_trip(link) or not apply.as_agreed(session, link, record):
+        return False
+    return not state.asked_about([link.pk])
 
 
 def _adopt_created(link: Link) -> None:
@@ -182,7 +192,7 @@ def _get(session: Session, link: Link) -> Record:
     except NotFound as error:
         if others_answer(session, link):
             state.gone(link, error.words)
-            state.release(link)
+            state.release(link)  # ends here where the link is not ours any more
             raise Ended(Result.WAITING) from None
         raise TryLater("GoHighLevel does not find the record, and no other record either.") from None
     note_place(session, link, record)
@@ -192,7 +202,10 @@ def _get(session: Session, link: Link) -> Record:
 
 
 def _close_doubts(session: Session, link: Link, base: Base, record: Record, doubts: Collection[Write]) -> None:
+    if not doubts:
+        return
     readings = read_record(MAPS[link.kind], record, session.definitions)
+    state.check_held(link)
     for write in doubts:
         found = all(
             name in readings and base.opens(name, value, readings[name].value) for name, value in write.values.items()

@@ -11,6 +11,10 @@ class CannotDo(Exception):
     """What a person asked for cannot be done now; the text tells them why and what to do instead."""
 
 
+class NotYet(CannotDo):
+    """It may well be done in a while: a worker has the record, or another one must come first."""
+
+
 class Result(enum.StrEnum):
     """How one reconciliation of one record ended."""
 

@@ -14,7 +14,7 @@ from ghl_sync.client import GHLClient
 from ghl_sync.client.errors import GHLError, MissingScope, NeedsAttention
 from ghl_sync.client.types import Record
 from ghl_sync.conf import NOT_CONFIGURED, Config, config
-from ghl_sync.engine import binding, definitions, rules, state
+from ghl_sync.engine import binding, definitions, guards, rules, state
 from ghl_sync.engine.limits import DatabaseLimiter
 from ghl_sync.engine.rules import Rules
 from ghl_sync.mapping.table import MAPS
@@ -79,6 +79,8 @@ class Session:
         self._rules: Rules | None = None
         self._stages_asked_for: set[str] = set()
         self._fields_seen_until = 0.0
+        self.last_seen: dict[str, tuple[float, list[str]]] = {}  # by kind; kept by `absence`
+        self.census = guards.Census()
         self.woken: set[int] = set()  # links that waited for something that this session made
 
     @contextmanager

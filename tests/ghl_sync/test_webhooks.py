@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 from hypothesis import HealthCheck, given
@@ -27,10 +28,11 @@ from hypothesis import strategies as st
 from ghl_sync import tasks, webhooks
 from ghl_sync.client.errors import TryLater
 from ghl_sync.engine import inbox, state
+from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.local import stub_contact
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.session import Session
-from ghl_sync.models import Issue, Kind, Link, Location, WebhookEvent, WebhookRefusal
+from ghl_sync.models import Arrival, Issue, Kind, Link, Location, WebhookEvent, WebhookRefusal
 from ghl_sync.sandbox.server import Sandbox
 from tests.clusters import eventually
 from tests.ghl_sync.engine.mirror import a_trip, link_of
@@ -670,3 +672,51 @@ def test_two_who_meet_one_unknown_contact_at_once_make_one(told: Sandbox) -> Non
     for worker in workers:
         worker.join()
     assert (len(set(made)), Contact.objects.count(), Link.objects.count()) == (1, 1, 1)
+
+
+# What its coming says of where a value is from, and what a look costs
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_what_a_webhook_brought_is_told_so(told: Sandbox, parked: bool) -> None:
+    record = card(told)
+    pull(Session(), full=True)
+    link = Link.objects.get(remote_id=record.id)
+    if parked:
+        Link.objects.filter(pk=link.pk).update(parked_at=database_now())
+    told.edit(record.id, fields={"trip_description": "By the sea"})
+    deliver(told, body_of(told, record))
+    handle(Session())
+    assert list(Arrival.objects.filter(link=link).values_list("via", "values")) == [
+        ("webhook", {"description": "By the sea"})
+    ]
+
+
+def test_what_a_pull_brought_after_a_webhook_of_another_record_is_the_pull_s(told: Sandbox) -> None:
+    record, other = card(told), card(told, name="Lisbon")
+    pull(Session(), full=True)
+    deliver(told, body_of(told, other))
+    told.edit(record.id, fields={"trip_description": "By the sea"})
+    pull(Session(), full=True)
+    assert list(Arrival.objects.values_list("link__remote_id", "via")) == [(record.id, "pull")]
+
+
+def test_a_look_at_what_has_not_changed_neither_locks_nor_loads_it(told: Sandbox) -> None:
+    record = card(told)
+    pull(Session(), full=True)
+    deliver(told, body_of(told, record))
+    with CaptureQueriesContext(connection) as asked:
+        handle(Session())
+    touched = {query["sql"] for query in asked if "trips_" in query["sql"]}
+    assert (outcomes(), len(touched), Link.objects.get(remote_id=record.id).state_now()) == (["compared"], 1, "synced")
+
+
+def test_a_trip_that_a_webhook_names_does_not_have_all_trips_read(told: Sandbox) -> None:
+    for name in ("Alps", "Bergen", "Cadiz"):
+        card(told, name=name)
+    pull(Session(), full=True)
+    deliver(told, body_of(told, card(told, name="Dover"), event="OpportunityCreate"))
+    with CaptureQueriesContext(connection) as asked:
+        handle(Session())
+    whole = [query["sql"] for query in asked if '"legacy_trip_id"' in query["sql"] and "WHERE" not in query["sql"]]
+    assert ([one for one in whole if one.startswith("SELECT")], Trip.objects.count()) == ([], 4)

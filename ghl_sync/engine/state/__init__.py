@@ -60,6 +60,7 @@ from ghl_sync.engine.state.claims import (
     LostLease,
     agreed,
     broke_off,
+    check_held,
     claim,
     keep,
     lease_left,
@@ -121,7 +122,6 @@ from ghl_sync.engine.state.guards import (
 )
 from ghl_sync.engine.state.links import (
     ask_for,
-    drop_changes,
     ensure_link,
     ensure_links,
     forget_gone,
@@ -129,6 +129,7 @@ from ghl_sync.engine.state.links import (
     gone_with_changes,
     look_at_all,
     mark_dirty,
+    of_records,
     spread,
     tombstone_done,
     unpark,
@@ -166,6 +167,7 @@ from ghl_sync.engine.state.pulls import (
     unfinished_run,
 )
 from ghl_sync.engine.state.questions import (
+    asked_about,
     choose,
     close_absent,
     close_conflicts,
@@ -228,6 +230,7 @@ __all__ = [
     "ask_approval",
     "ask_for",
     "ask_to_cancel",
+    "asked_about",
     "bind",
     "blanks_of",
     "broke_off",
@@ -236,6 +239,7 @@ __all__ = [
     "caught_up",
     "changed_issue",
     "changes_of",
+    "check_held",
     "choose",
     "claim",
     "claim_field",
@@ -253,7 +257,6 @@ __all__ = [
     "disputed",
     "drifts_repaired",
     "drop_blanks",
-    "drop_changes",
     "drop_orphan",
     "drop_questions",
     "ensure_link",
@@ -300,6 +303,7 @@ __all__ = [
     "not_ours",
     "note_blank",
     "note_sleep",
+    "of_records",
     "only_one_waiting",
     "open_conflict",
     "open_issue",

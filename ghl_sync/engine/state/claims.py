@@ -93,14 +93,16 @@ def agreed(link: Link, base: Base, seen: Seen, **fields: Any) -> None:
             synced_at=Now(),
             **fields,
         )
-        Change.objects.filter(pk__in=seen.ids).delete()
+        if seen.ids:
+            Change.objects.filter(pk__in=seen.ids).delete()
 
 
-def still_dirty(link: Link) -> Any:
-    """The mark that the claim found is done with; one set since then asks for another look."""
+def still_dirty(link: Link, asked_at: dt.datetime | None = None) -> Any:
+    """The mark that the claim found is done with; one set since then, or since `asked_at`, asks for another look."""
     if link.remote_dirty_at is None:
         return F("remote_dirty_at")
-    done = When(remote_dirty_at__lte=link.remote_dirty_at, then=Value(None))
+    answered = link.remote_dirty_at if asked_at is None else min(link.remote_dirty_at, asked_at)
+    done = When(remote_dirty_at__lte=answered, then=Value(None))
     return Case(done, default=F("remote_dirty_at"), output_field=models.DateTimeField())
 
 
@@ -110,6 +112,12 @@ def keep(link: Link, **fields: Any) -> None:
         raise LostLease(str(link.pk))
     for name, value in fields.items():
         setattr(link, name, value)
+
+
+def check_held(link: Link) -> None:
+    """Raises LostLease when the fence has moved on: what was decided rests on an old look."""
+    if not Link.objects.filter(pk=link.pk, fence=link.fence).exists():
+        raise LostLease(str(link.pk))
 
 
 def retry_later(link: Link, words: str, config: Config, *, after: float | None = None) -> None:

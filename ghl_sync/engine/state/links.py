@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.state.changes import Seen, record_change
-from ghl_sync.engine.state.claims import finish
+from ghl_sync.engine.state.claims import AT_ONCE, finish
 from ghl_sync.engine.state.questions import close_issues
 from ghl_sync.models import Cause, Change, DeletedRecord, Lane, Link, kind_of
 
@@ -25,6 +25,14 @@ def ensure_link(obj: models.Model, label: str) -> Link:
         defaults={"uid": obj.uid, "label": label[:LABEL_LENGTH]},  # type: ignore[attr-defined]
     )
     return link
+
+
+def of_records(location_id: str, remote_ids: Collection[str]) -> models.QuerySet[Link]:
+    """The links of these records of GoHighLevel.
+
+    SQLite takes the index, which is of linked records only, where it is told that none is asked for by an empty id.
+    """
+    return Link.objects.filter(location_id=location_id, remote_id__in=remote_ids).exclude(remote_id="")
 
 
 def ensure_links(objects: Sequence[models.Model]) -> None:
@@ -59,20 +67,38 @@ def wake_dependants(kind: str, object_ids: Sequence[int]) -> list[int]:
     return ids
 
 
-def gone_with_changes(kinds: Collection[str]) -> list[Link]:
-    """Records that are missing over there and were changed here since."""
-    changes = Change.objects.filter(kind=OuterRef("kind"), object_id=OuterRef("object_id"))
-    return list(Link.objects.filter(Exists(changes), gone_at__isnull=False, kind__in=kinds))
+def gone_with_changes(kinds: Collection[str]) -> list[int]:
+    """Links of records that are missing over there and were changed here since they were last asked about."""
+    news = Change.objects.filter(kind=OuterRef("kind"), object_id=OuterRef("object_id"), tried=False)
+    links = Link.objects.filter(Exists(news), gone_at__isnull=False, kind__in=kinds)
+    return list(links.order_by("pk").values_list("pk", flat=True))
 
 
-def spread(link: Link, base: Base) -> None:
-    """What follows for other records was marked; the record's own Changes wait for a person."""
-    Link.objects.filter(pk=link.pk, fence=link.fence).update(base=base.dump())
+def spread(link: Link, base: Base | None, seen: Collection[int]) -> None:
+    """What follows for other records from these Changes was marked; they themselves wait for a person."""
+    if base is not None:
+        Link.objects.filter(pk=link.pk, fence=link.fence).update(base=base.dump())
+    Change.objects.filter(pk__in=seen).update(tried=True)
 
 
 def mark_dirty(link_ids: Collection[int]) -> None:
     """GoHighLevel's side may have changed: read it again."""
-    Link.objects.filter(pk__in=link_ids).update(remote_dirty_at=Now())
+    for links in in_order(link_ids):
+        links.update(remote_dirty_at=Now())
+
+
+def in_order(link_ids: Collection[int]) -> Iterator[models.QuerySet[Link]]:
+    """These links in parts, each locked in the order of their ids for what the caller does to it.
+
+    Two writers of many rows would wait for each other, were each to lock them as it finds them.
+    """
+    ids = sorted(link_ids)
+    for start in range(0, len(ids), AT_ONCE):
+        with transaction.atomic():
+            some = Link.objects.filter(pk__in=ids[start : start + AT_ONCE])
+            if connection.features.has_select_for_update:
+                list(some.order_by("pk").select_for_update().values_list("pk"))
+            yield some
 
 
 def look_at_all(kind: str) -> int:
@@ -94,13 +120,13 @@ def tombstone_done(link: Link, seen: Seen) -> None:
         close_issues(link)
 
 
-def drop_changes(link: Link) -> None:
-    Change.objects.filter(kind=link.kind, object_id=link.object_id).delete()
+def gone(link: Link, reason: str) -> bool:
+    """Proven missing in GoHighLevel. The local row stays; edits wait for a person.
 
-
-def gone(link: Link, reason: str) -> None:
-    """Proven missing in GoHighLevel. The local row stays; edits wait for a person."""
-    Link.objects.filter(pk=link.pk, gone_at__isnull=True).update(gone_at=Now(), gone_reason=reason)
+    False, and nothing said, when somebody has had the link since it was read: it may have another record by now.
+    """
+    still = Link.objects.filter(pk=link.pk, fence=link.fence, remote_id=link.remote_id, gone_at__isnull=True)
+    return bool(still.update(gone_at=Now(), gone_reason=reason))
 
 
 def forget_gone(link_id: int) -> None:

@@ -14,19 +14,22 @@ from django.db.models.functions import Now
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.state.claims import still_dirty
-from ghl_sync.engine.state.links import LABEL_LENGTH
+from ghl_sync.engine.state.links import LABEL_LENGTH, in_order
 from ghl_sync.engine.state.questions import close_issues, open_issue
 from ghl_sync.models import Issue, Link, Run, SeenPage
 
 
-def pulled(link: Link, base: Base, **fields: Any) -> bool:
-    """Record what a pull found; False when somebody has, or had, the link since it was read: nothing is written."""
+def pulled(link: Link, base: Base, asked_at: dt.datetime, **fields: Any) -> bool:
+    """Record what a pull found that asked at this moment: what has been marked since waits for another look.
+
+    False when somebody has, or had, the link since it was read: nothing is written.
+    """
     free = Link.objects.filter(Q(leased_until__isnull=True) | Q(leased_until__lte=Now()), pk=link.pk, fence=link.fence)
     return bool(
         free.update(
             base=base.dump(),
             fence=F("fence") + 1,  # another pull that read the link before this one starts over, too
-            remote_dirty_at=still_dirty(link),
+            remote_dirty_at=still_dirty(link, asked_at),
             missed_scans=0,
             gone_at=None,
             gone_reason="",
@@ -92,15 +95,17 @@ def link_stub(contact: models.Model, remote_id: str, tombstone: Link | None) -> 
     return link
 
 
-def seen_again(link_ids: Collection[int]) -> int:
+def seen_again(link_ids: Collection[int]) -> None:
     """Records a scan met that counted as missing before: they are back, and mirrored again if they were put away."""
-    Link.objects.filter(pk__in=link_ids, gone_at__isnull=False).update(ignored_at=None)
-    return Link.objects.filter(pk__in=link_ids).update(missed_scans=0, gone_at=None, gone_reason="")
+    for links in in_order(link_ids):
+        links.filter(gone_at__isnull=False).update(ignored_at=None)
+        links.update(missed_scans=0, gone_at=None, gone_reason="")
 
 
 def missed(link_ids: Collection[int]) -> None:
     """A complete scan did not meet these; absence twice over is a reason to ask directly."""
-    Link.objects.filter(pk__in=link_ids).update(missed_scans=F("missed_scans") + 1)
+    for links in in_order(link_ids):
+        links.update(missed_scans=F("missed_scans") + 1)
 
 
 def unfinished_run(mode: str) -> Run | None:
@@ -155,8 +160,12 @@ def remember_page(run: Run, kind: str, number: int, ids: Sequence[str], total: i
 
 
 def stands_in(link: Link, pipeline_id: str, *, elsewhere: bool) -> None:
-    """The record stands in this pipeline; outside ours it is flagged, and back in ours it is not any more."""
-    Link.objects.filter(pk=link.pk).update(pipeline_id=pipeline_id)
+    """The record stands in this pipeline; outside ours it is flagged, and back in ours it is not any more.
+
+    Nothing is said where the link has got another record since it was read.
+    """
+    if not Link.objects.filter(pk=link.pk, remote_id=link.remote_id).update(pipeline_id=pipeline_id):
+        return
     link.pipeline_id = pipeline_id
     if elsewhere:
         message = (

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.state.changes import record_changes
-from ghl_sync.models import Cause, Conflict, Issue, Link
+from ghl_sync.models import Blank, Cause, Conflict, Issue, Link
 
 
 def open_issue(
@@ -27,6 +27,16 @@ def open_issue(
         defaults={"message": message, "raw": "" if raw is None else str(raw)[:10_000]},
     )
     return created
+
+
+def asked_about(link_ids: Collection[int]) -> set[int]:
+    """Those of these links of which anything is noted that a look may settle: an issue, a conflict, a blank."""
+    issues = Issue.objects.filter(link__in=link_ids, closed_at__isnull=True)
+    conflicts = Conflict.objects.filter(link__in=link_ids, resolved_at__isnull=True)
+    blanks = Blank.objects.filter(link__in=link_ids)
+    rows = issues.order_by().values_list("link", flat=True)
+    more = (other.order_by().values_list("link", flat=True) for other in (conflicts, blanks))
+    return set(rows.union(*more))
 
 
 def try_unsendable_again() -> None:

@@ -29,11 +29,14 @@ def open_write(link: Link | None, action: str, **fields: Any) -> Write:
 
 
 def close_write(write: Write, outcome: str, *, message: str = "", trace_id: str = "", remote_id: str = "") -> None:
-    """A definite answer ends the doubt."""
+    """A definite answer ends the doubt; what is only concluded from a look goes after any answer."""
     fields: dict[str, Any] = {"outcome": outcome, "closed_at": Now(), "message": message, "trace_id": trace_id or ""}
     if remote_id:
         fields["remote_id"] = remote_id
-    Write.objects.filter(pk=write.pk).update(**fields)
+    rows = Write.objects.filter(pk=write.pk)
+    if outcome in (Write.Outcome.FOUND, Write.Outcome.NOT_APPLIED):
+        rows = rows.filter(outcome=Write.Outcome.OPEN)
+    rows.update(**fields)
 
 
 def looked_in_vain(write: Write, *, counts: bool) -> int:

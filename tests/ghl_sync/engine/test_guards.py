@@ -417,3 +417,43 @@ def test_rows_that_count_no_more_are_forgotten(session: Session, connected: Sand
     assert (guards.forget_old(), Blank.objects.count()) == (FEW, 0)
     assert push.reconcile(session, link_of(trips[0]).pk, force=True).value == "unchanged"
     assert TripFactory._meta.model.objects.count() == MANY
+
+
+def test_what_a_worker_has_this_moment_is_brought_back_later(
+    session: Session, connected: Sandbox, trips: list[Trip]
+) -> None:
+    passenger = PassengerFactory(trip=trips[0])
+    due.run_due(session)
+    trip_link, passenger_link = link_of(trips[0]), link_of(passenger)
+    passenger.delete()
+    for trip in trips:
+        trip.delete()
+    due.run_due(session)
+    said(session, yes=False)
+    Link.objects.filter(pk=trip_link.pk).update(leased_until=database_now() + dt.timedelta(minutes=1))
+    deleting.restore_refused(session.config.location_id)
+    Link.objects.filter(pk=trip_link.pk).update(leased_until=None)
+    for _round in range(2):
+        deleting.restore_refused(session.config.location_id)
+
+    assert (Trip.objects.count(), Passenger.objects.count()) == (MANY, 1)
+    links = Link.objects.filter(pk__in=(trip_link.pk, passenger_link.pk))
+    assert set(links.values_list("deleted_at", "ignored_at")) == {(None, None)}
+
+
+def test_records_are_counted_once_a_minute(session: Session, trips: list[Trip], django_assert_num_queries: Any) -> None:
+    location_id = session.config.location_id
+    census = guards.Census()
+    with django_assert_num_queries(2):
+        counts = [(census.values("trip", "description"), census.cards(location_id)) for _time in range(3)]
+    assert counts == [(MANY, MANY)] * 3
+
+
+def test_few_deletes_are_not_held_against_all_records(
+    session: Session, trips: list[Trip], django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = link_of(trips[0])
+    trips[0].delete()
+    link.refresh_from_db()
+    monkeypatch.setattr(guards.Census, "cards", None)  # not asked for
+    assert guards.delete_verdict(session.config.location_id, link, guards.Census()) == guards.Verdict.GO

@@ -12,13 +12,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from ghl_sync.client.errors import GHLError, TryLater
-from ghl_sync.engine import due
+from ghl_sync.engine import absence, adoption, due, state
+from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.intake import Intake
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.results import PullReport
 from ghl_sync.engine.session import CannotRun, Session
-from ghl_sync.models import Change, Conflict, Issue, Link, Location, Run, SeenPage
+from ghl_sync.models import Change, Conflict, Issue, Kind, Link, Location, Run, SeenPage
 from ghl_sync.sandbox.server import Sandbox
-from tests.factories import ContactFactory, TripFactory
+from tests.factories import ContactFactory, PassengerFactory, TripFactory
+from tests.ghl_sync.engine.mirror import a_trip, link_of
 from trips.models import Contact, Document, EmergencyContact, HealthRecord, Passenger, Passport, Trip, Vendor
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -169,7 +172,7 @@ def test_a_contact_changed_there_arrives_by_an_incremental_pull(session: Session
     connected.edit(made["ines"].id, city="Porto", tags=["vip"])
     connected.requests.clear()
     report = pull(Session())
-    assert (report.contacts.seen, report.contacts.updated, report.calls) == (1, 1, 3)
+    assert (report.contacts.seen, report.contacts.updated, report.calls) == (1, 1, 4)
     assert Contact.objects.get(email="ines@example.com").city == "Porto"
     assert "filters" not in connected.requests[0].body
 
@@ -586,3 +589,143 @@ def test_passengers_that_arrive_later_are_counted_on_their_trip(session: Session
     )
     pull(Session())
     assert [(change.kind, change.cause) for change in Change.objects.all()] == [("trip", "count")]
+
+
+# What a run speaks for
+
+
+def test_a_pull_since_a_later_moment_leaves_no_gap(session: Session, connected: Sandbox) -> None:
+    an_account(connected)
+    pull(session)
+    mark = Location.objects.get().watermark
+    assert mark is not None
+    Location.objects.update(watermark=mark - dt.timedelta(days=1))
+    pull(Session(), since=mark)
+    assert Location.objects.get().watermark == mark - dt.timedelta(days=1)
+    pull(Session(), since=mark - dt.timedelta(days=2))
+    moved = Location.objects.get().watermark
+    assert moved is not None
+    assert moved >= mark
+
+
+def test_a_pull_since_some_day_is_no_first_pull(session: Session, connected: Sandbox) -> None:
+    an_account(connected)
+    pull(session, since=dt.datetime(2099, 1, 1, tzinfo=dt.UTC))
+    report = pull(Session())
+    assert (report.mode, report.trips.created, report.passengers.created) == ("full", 2, 3)
+
+
+def test_a_broken_run_since_a_later_day_is_not_what_the_clock_goes_on_with(
+    session: Session, connected: Sandbox
+) -> None:
+    an_account(connected)
+    pull(session)
+    connected.faults.add("status", method="POST", path="/opportunities/search", times=3)
+    with pytest.raises(TryLater):
+        pull(Session(), since=dt.datetime(2099, 1, 1, tzinfo=dt.UTC))
+    contact = Contact.objects.get(first_name="Tove")
+    link = Link.objects.get(kind="contact", object_id=contact.pk)
+    connected.edit(link.remote_id, last_name="Berg")
+    pull(Session())
+    contact.refresh_from_db()
+    assert contact.last_name == "Berg"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_short_page_of_an_incremental_pull_loses_nothing(session: Session, connected: Sandbox, times: int) -> None:
+    for number in range(6):
+        connected.store.add_contact(first_name="Filler", last_name=str(number))
+    pull(session)
+    Location.objects.update(watermark=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1))
+    for link in Link.objects.filter(kind="contact"):
+        connected.edit(link.remote_id, first_name="Edited")
+    connected.faults.add("short", method="POST", path="/contacts/search", times=times)
+    pull(Session())
+    connected.faults.clear()
+    pull(Session())
+    assert set(Contact.objects.values_list("first_name", flat=True)) == {"Edited"}
+
+
+def test_a_scan_that_stays_short_does_not_move_the_watermark(session: Session, connected: Sandbox) -> None:
+    for number in range(6):
+        connected.store.add_contact(first_name="Filler", last_name=str(number))
+    connected.faults.add("short", method="POST", path="/contacts/search", times=10)
+    pull(session, full=True)
+    assert Location.objects.get().watermark is None
+    connected.faults.clear()
+    report = pull(Session())
+    assert (report.mode, Contact.objects.count(), Location.objects.get().watermark is None) == ("full", 6, False)
+
+
+def test_a_page_asked_for_before_a_mark_does_not_answer_it(session: Session, connected: Sandbox) -> None:
+    made = an_account(connected)
+    pull(session)
+    link = Link.objects.get(remote_id=made["lisbon"].id)
+    connected.edit(made["lisbon"].id, fields={"trip_description": "First"})
+    intake = Intake(session, PullReport(mode="incremental"), walking=False)
+    intake.asked_at = database_now()
+    page = session.client.opportunity_page(
+        pipeline_id=session.definitions.pipelines["trip"].id, limit=100, cursor=None, updated_since=None
+    )
+    connected.edit(made["lisbon"].id, fields={"trip_description": "Second"})
+    state.mark_dirty([link.pk])
+    intake.take(Kind.TRIP, page)
+    assert Trip.objects.get(name="Lisbon – Spring").description == "First"
+    due.run_due(Session())
+    assert Trip.objects.get(name="Lisbon – Spring").description == "Second"
+
+
+def test_a_record_gone_in_an_old_look_leaves_the_new_half_alone(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip, _other = a_trip(name="Fjords"), a_trip(name="Lisbon")
+    due.run_due(session)
+    Link.objects.update(missed_scans=1, remote_seen_at=database_now() - dt.timedelta(days=1))
+    connected.store.delete(link_of(trip).remote_id)
+    real = absence.others_answer
+
+    def meanwhile(own: Session, link: Link) -> bool:
+        adoption.detach(link_of(trip), ignore=False)
+        due.run_due(Session())
+        return real(own, link)
+
+    monkeypatch.setattr(absence, "others_answer", meanwhile)
+    pull(Session(), full=True)
+    link = link_of(trip)
+    assert (link.gone_at, connected.store.get(link.remote_id) is not None) == (None, True)
+
+
+@pytest.mark.parametrize("look", ["pull", "webhook"])
+def test_a_value_mended_to_what_was_agreed_on_closes_its_issue(session: Session, connected: Sandbox, look: str) -> None:
+    made = an_account(connected)
+    pull(session)
+    connected.store.set_raw(made["lisbon"].id, "max_passengers", "many")
+    pull(Session(), full=True)
+    assert [issue.field for issue in Issue.objects.filter(closed_at__isnull=True, code="unreadable")] == ["capacity"]
+    connected.store.set_raw(made["lisbon"].id, "max_passengers", 20)
+    if look == "pull":
+        pull(Session(), full=True)
+    else:
+        state.mark_dirty([Link.objects.get(remote_id=made["lisbon"].id).pk])
+        due.run_due(Session())
+    assert not Issue.objects.filter(closed_at__isnull=True, code="unreadable").exists()
+
+
+def test_edits_of_a_missing_record_are_spread_once(session: Session, connected: Sandbox) -> None:
+    trip, _other = a_trip(name="Fjords"), a_trip(name="Lisbon")
+    PassengerFactory(trip=trip)
+    due.run_due(session)
+    connected.store.delete(link_of(trip).remote_id)
+    state.mark_dirty([link_of(trip).pk])
+    due.run_due(Session())
+    trip.name = "Fjords by boat"
+    trip.save()
+    due.run_due(Session())
+    assert Link.objects.get(pk=link_of(trip).pk).gone_at is not None
+    assert state.gone_with_changes(("trip", "passenger")) == []
+    trip.name = "Fjords by train"
+    trip.save()
+    assert state.gone_with_changes(("trip", "passenger")) == [link_of(trip).pk]
+    adoption.create_again(link_of(trip))
+    due.run_due(Session())
+    assert {card.name for card in connected.opportunities("TripBooking")} == {"Fjords by train", "Lisbon"}

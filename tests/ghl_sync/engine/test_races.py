@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ghl_sync.client import GHLClient
-from ghl_sync.engine import due, push, state
+from ghl_sync.engine import adoption, due, push, state
 from ghl_sync.engine.clock import database_now
-from ghl_sync.engine.intake import Intake
+from ghl_sync.engine.intake import Intake, note_place
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.results import Result
 from ghl_sync.engine.session import Session
@@ -515,3 +516,65 @@ def test_questions_about_a_twin_end_with_the_twin(session: Session, connected: S
     pull(Session(), full=True)
 
     assert not Issue.objects.filter(closed_at=None).exists()
+
+
+# A worker that was stopped past its lease
+
+
+def test_a_stopped_worker_does_not_call_the_new_half_gone(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip, _other = a_trip(name="Fjords"), a_trip(name="Lisbon")
+    due.run_due(session)
+    connected.store.delete(link_of(trip).remote_id)
+    state.mark_dirty([link_of(trip).pk])
+    real = push.others_answer
+
+    def stopped(own: Session, link: Link) -> bool:
+        lease_is_over()
+        monkeypatch.setattr(push, "others_answer", real)
+        adoption.detach(link_of(trip), ignore=False)
+        due.run_due(Session())
+        return True
+
+    monkeypatch.setattr(push, "others_answer", stopped)
+    push.reconcile(session, link_of(trip).pk)
+    link = link_of(trip)
+    assert (link.gone_at, link.state_now(), connected.store.get(link.remote_id) is not None) == (None, "synced", True)
+
+
+def test_a_stopped_worker_does_not_answer_another_one_s_doubt(
+    session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = a_trip(description="A")
+    due.run_due(session)
+    connected.faults.add("lost", method="PUT", path="/opportunities/.*")
+    trip.description = "B"
+    trip.save()
+    due.run_due(session)
+    Link.objects.update(next_attempt_at=None)
+    real = push.read_record
+
+    def stopped(*args: Any) -> Any:
+        monkeypatch.setattr(push, "read_record", real)
+        lease_is_over()
+        due.run_due(Session())
+        return {}
+
+    monkeypatch.setattr(push, "read_record", stopped)
+    push.reconcile(session, link_of(trip).pk)
+    doubt = Write.objects.filter(link=link_of(trip), action=Write.Action.UPDATE).latest("pk")
+    assert doubt.outcome == Write.Outcome.FOUND
+
+
+def test_a_stopped_worker_s_old_look_does_not_move_the_new_half(session: Session, connected: Sandbox) -> None:
+    trip = a_trip()
+    due.run_due(session)
+    old = link_of(trip)
+    record = session.read("trip", old.remote_id)
+    adoption.detach(old, ignore=False)
+    due.run_due(Session())
+    other = replace(record, raw={**record.raw, "pipelineId": "elsewhere"})
+    note_place(session, old, other)
+    assert link_of(trip).pipeline_id == session.definitions.pipelines["trip"].id
+    assert not Issue.objects.filter(code="moved").exists()
