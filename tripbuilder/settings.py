@@ -225,10 +225,18 @@ else:
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {"()": "tripbuilder.logs.Discreet", "format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": read("LOG_LEVEL", env.str, default="INFO").upper()},
-    "loggers": {"django.server": {"level": "WARNING"}},
+    "loggers": {
+        "django": {
+            "handlers": [],
+            "level": "INFO",
+        },  # its own would mail a failed request, with what was typed, to ADMINS
+        "django.server": {"level": "WARNING"},
+    },
 }
 
 UNFOLD: dict[str, Any] = {
