@@ -6,12 +6,13 @@ import ipaddress
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_HINT = "no chromium on PATH; install it with: apt-get install chromium"
@@ -77,6 +78,19 @@ def loopback_only() -> Iterator[None]:
     socket.socket.connect = guarded  # type: ignore[method-assign]
     yield
     socket.socket.connect = real  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def emptied_by_delete() -> Iterator[None]:
+    """Empty PostgreSQL's tables row by row after a test: TRUNCATE makes each table anew, 0.4 s for a few rows in all."""
+    real = DatabaseOperations.sql_flush
+
+    def flush(self: DatabaseOperations, style: Any, tables: Sequence[str], **_how: Any) -> list[str]:
+        return [f"delete from {self.quote_name(table)}" for table in tables]
+
+    DatabaseOperations.sql_flush = flush
+    yield
+    DatabaseOperations.sql_flush = real
 
 
 @pytest.fixture(scope="session")

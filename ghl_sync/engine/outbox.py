@@ -9,7 +9,7 @@ from django.db import models, transaction
 
 from ghl_sync.conf import config
 from ghl_sync.engine import kept, state
-from ghl_sync.models import Kind, Lane, Link, kind_of
+from ghl_sync.models import Cause, Kind, Lane, Link, kind_of
 from ghl_sync.suppression import is_muted
 from trips.models import Contact, Passenger, Trip, Vendor
 
@@ -63,7 +63,7 @@ def mark_vendor(vendor_id: int) -> None:
     state.record_change(Kind.VENDOR, vendor_id)
 
 
-def mark_many(model: type[models.Model], object_ids: Iterable[int]) -> int:
+def mark_many(model: type[models.Model], object_ids: Iterable[int], *, cause: str = Cause.SAVED) -> int:
     """For bulk writers, which raise no signals: record these objects as changed; returns how many."""
     ids = list(object_ids)
     kind = str(model._meta.model_name)
@@ -71,7 +71,7 @@ def mark_many(model: type[models.Model], object_ids: Iterable[int]) -> int:
         some = ids[start : start + CHUNK]
         known = Link.objects.filter(kind=kind, object_id__in=some).values("object_id")
         state.ensure_links(list(model._base_manager.filter(pk__in=some).exclude(pk__in=known)))
-    return state.record_changes(kind, ids, cause="saved", lane=Lane.BULK)
+    return state.record_changes(kind, ids, cause=cause, lane=Lane.BULK)
 
 
 @contextmanager
@@ -94,14 +94,14 @@ def bulk(model: type[models.Model]) -> Iterator[set[int]]:
 def mark_all(kinds: Iterable[str]) -> int:
     """Have every object of these kinds compared with GoHighLevel, one call each; returns how many.
 
-    Objects that no save has ever reported (loaded past the signals) get their links here.
+    Objects that no save has ever reported (loaded past the signals) get their links here. Each gets a Change, too: of one
+    without any, the worker believes that nothing was changed here.
     """
     marked = 0
     for model in MIRRORED:
         kind = model.__name__.lower()
         if kind not in kinds:
             continue
-        known = Link.objects.filter(kind=kind).values("object_id")
-        mark_many(model, model._base_manager.exclude(pk__in=known).values_list("pk", flat=True))
+        mark_many(model, model._base_manager.values_list("pk", flat=True), cause=Cause.ASKED)
         marked += state.look_at_all(kind)
     return marked

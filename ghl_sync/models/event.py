@@ -41,6 +41,7 @@ class WebhookEvent(models.Model):
         indexes = [
             # The two questions of every delivery and every handling: is somebody at it already, and what waits.
             models.Index(fields=["received_at"], condition=Q(outcome="waiting"), name="event_waiting"),
+            models.Index(fields=["record_id", "received_at"], name="event_record"),  # was this look a webhook's doing
             models.Index(fields=["received_at"], name="event_received"),  # read: the list, and what is old enough to go
         ]
         verbose_name = "webhook"

@@ -89,7 +89,6 @@ def test_sections_name_an_account_that_there_is():
     assert {one.account for one in SECTIONS} == set(ACCOUNTS)
 
 
-@pytest.mark.cluster
 @pytest.mark.timeout(300)
 def test_every_section_runs_on_a_tiny_account(tmp_path):
     written = tmp_path / "results.json"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Model
 from django.db.models.functions import Now
 
 from ghl_sync.client.types import FieldDef, PipelineDef
@@ -52,7 +52,7 @@ def keep_fields(location_id: str, fields: Iterable[FieldDef]) -> News:
     """Write definitions that are new or differ; those that are gone are marked, and known again by their id."""
     have = {row.remote_id: row for row in RemoteField.objects.filter(location_id=location_id)}
     gone_keys = {row.key for row in have.values()}
-    news = News()
+    news, newcomers = News(), list[RemoteField]()
     for definition in fields:
         row = have.pop(definition.id, None)
         wanted: dict[str, Any] = {
@@ -67,12 +67,13 @@ def keep_fields(location_id: str, fields: Iterable[FieldDef]) -> News:
         if row is None and definition.key in gone_keys:
             news.remade.add(definition.key)
         if row is None:
-            RemoteField.objects.create(location_id=location_id, remote_id=definition.id, **wanted)
-            news.changed = True
-        elif any(getattr(row, name) != value for name, value in wanted.items()):
+            newcomers.append(RemoteField(location_id=location_id, remote_id=definition.id, **wanted))
+        elif _differs(row, wanted):
             news.vanished[row.key] = tuple(option for option in row.options if option not in definition.options)
             RemoteField.objects.filter(pk=row.pk).update(**wanted, refreshed_at=Now())
             news.changed = True
+    RemoteField.objects.bulk_create(newcomers)
+    news.changed |= bool(newcomers)
     lost = [row.pk for row in have.values() if row.gone_at is None]
     if lost:
         RemoteField.objects.filter(pk__in=lost).update(gone_at=Now())
@@ -84,11 +85,11 @@ def keep_fields(location_id: str, fields: Iterable[FieldDef]) -> News:
 def keep_pipelines(location_id: str, pipelines: Iterable[PipelineDef], codes: Mapping[str, Mapping[str, str]]) -> bool:
     """Write pipelines and stages; `codes` are ours by pipeline name, code → label. True when a stage changed."""
     before = _stages(location_id)
+    known = {row.remote_id: row for row in Pipeline.objects.filter(location_id=location_id).prefetch_related("stages")}
     kept = []
     for pipeline in pipelines:
-        row, _created = Pipeline.objects.update_or_create(
-            location_id=location_id, remote_id=pipeline.id, defaults={"name": pipeline.name, "gone_at": None}
-        )
+        row = known.get(pipeline.id) or Pipeline(location_id=location_id, remote_id=pipeline.id)
+        _keep(row, {"name": pipeline.name, "gone_at": None})
         kept.append(row.pk)
         _keep_stages(row, pipeline, codes.get(pipeline.name, {}))
     gone = Pipeline.objects.filter(location_id=location_id, gone_at__isnull=True).exclude(pk__in=kept)
@@ -104,19 +105,28 @@ def _stages(location_id: str) -> set[tuple[Any, ...]]:
 
 def _keep_stages(row: Pipeline, pipeline: PipelineDef, codes: Mapping[str, str]) -> None:
     """A stage keeps the code it was first known by, unless another one took the name that the code stands for."""
-    known = dict(row.stages.values_list("remote_id", "code"))
+    known = {stage.remote_id: stage for stage in row.stages.all()}
     named = _codes_by_name(pipeline, codes)
     for stage in pipeline.stages:
-        code = named.get(stage.id) or known.get(stage.id, "")
+        ours = known.pop(stage.id, None) or Stage(pipeline=row, remote_id=stage.id)
+        code = named.get(stage.id) or ours.code
         if code and named.get(stage.id) is None and code in named.values():
             code = ""
-        Stage.objects.update_or_create(
-            pipeline=row,
-            remote_id=stage.id,
-            defaults={"name": stage.name, "position": stage.position, "code": code, "gone_at": None},
-        )
-    lost = row.stages.exclude(remote_id__in=[stage.id for stage in pipeline.stages]).filter(gone_at__isnull=True)
-    lost.update(gone_at=Now())
+        _keep(ours, {"name": stage.name, "position": stage.position, "code": code, "gone_at": None})
+    lost = [stage.pk for stage in known.values() if stage.gone_at is None]
+    Stage.objects.filter(pk__in=lost).update(gone_at=Now())
+
+
+def _keep(row: Pipeline | Stage, wanted: Mapping[str, Any]) -> None:
+    """Write a row that is new or differs."""
+    if row.pk is None or _differs(row, wanted):
+        for name, value in wanted.items():
+            setattr(row, name, value)
+        row.save()
+
+
+def _differs(row: Model, wanted: Mapping[str, Any]) -> bool:
+    return any(getattr(row, name) != value for name, value in wanted.items())
 
 
 def _codes_by_name(pipeline: PipelineDef, codes: Mapping[str, str]) -> dict[str, str]:

@@ -51,6 +51,16 @@ def test_any_key_of_the_list_may_have_signed(key: ed25519.Ed25519PrivateKey) -> 
 @pytest.mark.parametrize(
     "signature",
     [signed(STRANGER), signed(FIRST, BODY + b" "), signed(FIRST)[:-4], "N/A", "", "ü", "A" * 88, signed_as_before()],
+    ids=[
+        "stranger's",
+        "another body's",
+        "cut",
+        "none",
+        "empty",
+        "not ASCII",
+        "made up",
+        "the old kind",
+    ],  # keys are new each time
 )
 def test_a_signature_that_does_not_fit_is_wrong(signature: str) -> None:
     assert verdict(X_GHL_SIGNATURE=signature) is Refusal.WRONG
