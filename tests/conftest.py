@@ -82,7 +82,7 @@ def loopback_only() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def emptied_by_delete() -> Iterator[None]:
-    """Empty PostgreSQL's tables row by row after a test: TRUNCATE makes each table anew, 0.4 s for a few rows in all."""
+    """Empty PostgreSQL's tables row by row after a test: TRUNCATE makes each anew, 0.4 s for a few rows in all."""
     real = DatabaseOperations.sql_flush
 
     def flush(self: DatabaseOperations, style: Any, tables: Sequence[str], **_how: Any) -> list[str]:

@@ -94,8 +94,8 @@ def bulk(model: type[models.Model]) -> Iterator[set[int]]:
 def mark_all(kinds: Iterable[str]) -> int:
     """Have every object of these kinds compared with GoHighLevel, one call each; returns how many.
 
-    Objects that no save has ever reported (loaded past the signals) get their links here. Each gets a Change, too: of one
-    without any, the worker believes that nothing was changed here.
+    Objects that no save has ever reported (loaded past the signals) get their links here. Each gets a Change, too: of
+    one without any, the worker believes that nothing was changed here.
     """
     marked = 0
     for model in MIRRORED:
