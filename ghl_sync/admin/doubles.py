@@ -151,6 +151,8 @@ def doubles_view(request: HttpRequest) -> HttpResponse:
 def double_view(request: HttpRequest, issue_id: int) -> HttpResponse:
     """Both records side by side; one call, to read the one that is not here."""
     issue = _issue(request, issue_id)
+    if issue is None:
+        return _answered(request)
     user: Any = request.user
     double = _double(issue, twins.other_of(issue) if issue.code == Code.LIKENESS else None)
     try:
@@ -167,14 +169,25 @@ def double_view(request: HttpRequest, issue_id: int) -> HttpResponse:
     return TemplateResponse(request, "admin/ghl_sync/double.html", context)
 
 
-def _issue(request: HttpRequest, issue_id: int) -> Issue:
+def _issue(request: HttpRequest, issue_id: int) -> Issue | None:
+    """The open question; None when it is answered already. Raises Http404 where there never was one."""
+    if not seen_kinds(request.user):
+        raise PermissionDenied
     issue = twins.questions().filter(pk=issue_id).select_related("link").first()
     if issue is None:
-        raise Http404("This question is answered already.")
+        if not Issue.objects.filter(pk=issue_id, code__in=twins.CODES).exists():
+            raise Http404("There is no such question.")
+        return None
     link: Any = issue.link
     if not _may_view(request.user, link.kind):
         raise PermissionDenied
     return issue
+
+
+def _answered(request: HttpRequest) -> HttpResponse:
+    """Back to the list for who still had an answered question open, in another tab or by the back button."""
+    messages.warning(request, "This question is answered already.")
+    return HttpResponseRedirect(reverse("admin:ghl_sync_doubles"))
 
 
 def _difference(user: Any, issue: Issue, side: twins.Side) -> Difference:
@@ -216,6 +229,8 @@ def _say(session: Callable[[], Session], issue: Issue, name: str, user: Any) -> 
 @require_POST
 def answer_view(request: HttpRequest, issue_id: int, name: str) -> HttpResponse:
     issue = _issue(request, issue_id)
+    if issue is None:
+        return _answered(request)
     user, link = request.user, issue.link
     allowed = {one.name: one for one in answers_to(issue)}
     if name not in allowed:

@@ -76,9 +76,19 @@ def test_an_answer_is_carried_out_once(
 ) -> None:
     _trip, _copy, issue = copied(session, connected)
     words = say(admin_client, issue, name)
-    again = admin_client.post(reverse("admin:ghl_sync_double_answer", args=[issue.pk, name])).status_code
+    again = say(admin_client, issue, name)
 
-    assert (words, again, Trip.objects.count()) == ([told], 404, trips)
+    assert (words, again, Trip.objects.count()) == ([told], ["This question is answered already."], trips)
+
+
+def test_an_answered_question_leads_back_to_the_list_and_one_that_never_was_is_404(admin_client: Any) -> None:
+    issue = a_double()
+    say(admin_client, issue, "same")
+    page = admin_client.get(reverse("admin:ghl_sync_double", args=[issue.pk]), follow=True)
+    never = admin_client.get(reverse("admin:ghl_sync_double", args=[issue.pk + 1])).status_code
+
+    told = [str(message) for message in page.context["messages"]]
+    assert (page.redirect_chain, told, never) == ([(reverse(LIST), 302)], ["This question is answered already."], 404)
 
 
 def test_no_transaction_is_open_while_gohighlevel_is_asked(
