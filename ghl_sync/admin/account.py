@@ -40,7 +40,7 @@ class Account:
         if self.stranger:
             return self.stranger
         if self.paused:
-            return f"GoHighLevel is stopped: {self.paused}"
+            return f"GoHighLevel is stopped: {_sentence(self.paused)}"
         return self.pause_words("sending") or self.catching_up
 
     @property
@@ -77,13 +77,18 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     account = account_of(request)
     paused = {name: words for name in SWITCHES if (words := account.pause_words(name))}
     return {
-        "ghl_paused": account.paused,
+        "ghl_paused": _sentence(account.paused),
         "ghl_stranger": account.stranger,
         "ghl_catching_up": "" if account.stranger or account.paused else account.catching_up,
         "ghl_switched_off": paused,
         "ghl_running": [name for name in SWITCHES if name not in paused] if account.location else [],
         "ghl_may_switch": user.has_perm(MAY_SWITCH),
     }
+
+
+def _sentence(words: str) -> str:
+    """With a full stop, which GoHighLevel's own words mostly lack: another sentence follows."""
+    return words if not words or words.endswith((".", "!", "?")) else f"{words}."
 
 
 def saved_sentence(account: Account, saved: Any) -> tuple[int, str]:

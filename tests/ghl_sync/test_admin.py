@@ -762,6 +762,15 @@ def test_every_page_says_that_gohighlevel_is_stopped(admin_client, account, name
     assert ["GoHighLevel is stopped: The token is not valid." in page for page in (before, after)] == [False, True]
 
 
+@pytest.mark.parametrize("words", ["Invalid token: nope", "Invalid token: nope."])
+def test_the_banner_is_two_sentences_however_gohighlevel_ends_its_own(admin_client, account, words):
+    Location.objects.update(paused_at=timezone.now(), paused_reason=words)
+
+    page = admin_client.get(reverse("admin:index")).content.decode()
+
+    assert "GoHighLevel is stopped: Invalid token: nope. Everything is saved here" in page
+
+
 def test_strangers_are_not_told_that_it_is_stopped(client, account):
     Location.objects.update(paused_at=timezone.now(), paused_reason="The token is not valid.")
 
