@@ -10,9 +10,9 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.views.decorators.http import require_POST
 
 from ghl_sync import tasks
+from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.conf import NOT_CONFIGURED, config
 from ghl_sync.engine import binding, resolve
 from ghl_sync.models import Location
@@ -113,7 +113,7 @@ def list_context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-@require_POST
+@only_by_button
 def confirm_sensitive(request: HttpRequest) -> HttpResponse:
     """The administrator's yes: passports and health records are written from now on."""
     user: Any = request.user

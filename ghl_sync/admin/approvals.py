@@ -13,10 +13,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
-from django.views.decorators.http import require_POST
 
 from ghl_sync import tasks
 from ghl_sync.admin.account import account_of
+from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.fields import label_of
 from ghl_sync.conf import config
 from ghl_sync.engine import binding, guards
@@ -136,7 +136,7 @@ def _back() -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:ghl_sync_approvals"))
 
 
-@require_POST
+@only_by_button
 def answer_view(request: HttpRequest, approval_id: int) -> HttpResponse:
     """A person's yes or no about what their page showed."""
     approval = Approval.objects.filter(pk=approval_id).first()
@@ -159,7 +159,7 @@ def answer_view(request: HttpRequest, approval_id: int) -> HttpResponse:
     return _back()
 
 
-@require_POST
+@only_by_button
 def bind_view(request: HttpRequest) -> HttpResponse:
     """An administrator's word: this database speaks for the account from now on."""
     user: Any = request.user

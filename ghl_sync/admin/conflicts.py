@@ -17,13 +17,14 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, capfirst
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
 from ghl_sync import tasks
 from ghl_sync.admin.account import account_of
 from ghl_sync.admin.badges import badge_of
+from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.conflict_desk import BLANK, HIDDEN, OURS, SIDES, THEIRS, desk_of, page_url
 from ghl_sync.admin.fields import label_of, may_decide, may_see_value, shown
 from ghl_sync.admin.filters import KindFilter, UnresolvedFilter
@@ -61,10 +62,10 @@ class ConflictAdmin(QuestionAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
-            path("settle/", wrap(require_POST(self.settle_view)), name="ghl_sync_conflict_settle"),
+            path("settle/", wrap(only_by_button(self.settle_view)), name="ghl_sync_conflict_settle"),
             path("record/<int:link_id>/", wrap(self.record_view), name="ghl_sync_conflict_record"),
             path("record/<int:link_id>/state/", wrap(require_GET(self.state_view)), name="ghl_sync_conflict_state"),
-            path("record/<int:link_id>/put-back/", wrap(require_POST(self.put_back_view)), name="ghl_sync_put_back"),
+            path("record/<int:link_id>/put-back/", wrap(only_by_button(self.put_back_view)), name="ghl_sync_put_back"),
             *super().get_urls(),
         ]
 

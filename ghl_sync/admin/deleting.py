@@ -21,10 +21,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
-from django.views.decorators.http import require_POST
 
 from ghl_sync import tasks
 from ghl_sync.admin.badges import clock
+from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.fields import label_of, may_see_value, shown
 from ghl_sync.conf import config
 from ghl_sync.engine import deleting
@@ -280,7 +280,7 @@ def _back(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:ghl_sync_deleted"))
 
 
-@require_POST
+@only_by_button
 def undo_view(request: HttpRequest, link_id: int) -> HttpResponse:
     """Bring it back here; its page is shown, where the badge tells how the comparison goes."""
     link = _tombstone(request, link_id)
@@ -298,12 +298,12 @@ def undo_view(request: HttpRequest, link_id: int) -> HttpResponse:
     return HttpResponseRedirect(reverse(f"admin:trips_{link.kind}_change", args=[link.object_id]))
 
 
-@require_POST
+@only_by_button
 def send_now_view(request: HttpRequest, link_id: int) -> HttpResponse:
     return _answer(request, link_id, deleting.send_now, "is deleted in GoHighLevel in a moment.")
 
 
-@require_POST
+@only_by_button
 def delete_anyway_view(request: HttpRequest, link_id: int) -> HttpResponse:
     return _answer(
         request,

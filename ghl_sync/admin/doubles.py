@@ -15,9 +15,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.text import Truncator, capfirst
-from django.views.decorators.http import require_POST
 
 from ghl_sync import tasks
+from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.fields import label_of, may_see_value, shown
 from ghl_sync.client.errors import GHLError
 from ghl_sync.engine import adoption, twins
@@ -226,7 +226,7 @@ def _say(session: Callable[[], Session], issue: Issue, name: str, user: Any) -> 
     return link.pk, f"“{link.label}” is deleted in GoHighLevel in a moment."
 
 
-@require_POST
+@only_by_button
 def answer_view(request: HttpRequest, issue_id: int, name: str) -> HttpResponse:
     issue = _issue(request, issue_id)
     if issue is None:

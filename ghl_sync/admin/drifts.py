@@ -12,13 +12,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, capfirst
-from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter, RadioFilter
 from unfold.decorators import display
 
 from ghl_sync import desk_facts, tasks
 from ghl_sync.admin.account import account_of
 from ghl_sync.admin.badges import ago
+from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.fields import label_of, may_see_value, shown
 from ghl_sync.admin.filters import LinkKindFilter
 from ghl_sync.admin.records import HIDDEN, ReadOnlyAdmin, record_of
@@ -152,7 +152,7 @@ class DriftAdmin(ReadOnlyAdmin):
         return ago(drift.found_at)
 
 
-@require_POST
+@only_by_button
 def repair_all_view(request: HttpRequest, run_id: int) -> HttpResponse:
     """Have everything that one audit found mended."""
     user: Any = request.user
@@ -165,7 +165,7 @@ def repair_all_view(request: HttpRequest, run_id: int) -> HttpResponse:
     return back(request)
 
 
-@require_POST
+@only_by_button
 def repair_one_view(request: HttpRequest, drift_id: int) -> HttpResponse:
     """The button of one row."""
     user: Any = request.user

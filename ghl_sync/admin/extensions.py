@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 from unfold.views import ChangeList
@@ -22,6 +22,7 @@ from ghl_sync import tasks
 from ghl_sync.admin import forms
 from ghl_sync.admin.account import account_of, saved_sentence
 from ghl_sync.admin.badges import SHORT, badge_of, links_of
+from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.deleting import HeldDeletes
 from ghl_sync.admin.filters import ContactSyncFilter, PassengerSyncFilter, TripSyncFilter
 from ghl_sync.admin.panel import panel_for
@@ -123,7 +124,7 @@ class Mirrored(HeldDeletes):
         return [
             path("sync-states/", wrap(require_GET(self.states_view)), name=f"{name}_sync_list"),
             path("<int:object_id>/sync/", wrap(require_GET(self.state_view)), name=f"{name}_sync"),
-            path("<int:object_id>/sync-now/", wrap(require_POST(self.sync_now_view)), name=f"{name}_sync_now"),
+            path("<int:object_id>/sync-now/", wrap(only_by_button(self.sync_now_view)), name=f"{name}_sync_now"),
             *super().get_urls(),
         ]
 

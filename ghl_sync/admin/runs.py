@@ -14,13 +14,14 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
 from ghl_sync import desk_facts, tasks
 from ghl_sync.admin.account import account_of
 from ghl_sync.admin.badges import ago
+from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.records import ReadOnlyAdmin, table
 from ghl_sync.admin.timeline import named
 from ghl_sync.engine import resolve
@@ -101,7 +102,7 @@ def starts_for(user: Any) -> tuple[Start, ...]:
     return STARTS if user.has_perm(MAY_RUN) else ()
 
 
-@require_POST
+@only_by_button
 def start_view(request: HttpRequest) -> HttpResponse:
     """`task` is one of `STARTS`; leads back to the page the button was on."""
     user: Any = request.user
@@ -127,7 +128,7 @@ def start_view(request: HttpRequest) -> HttpResponse:
 QUEUE_DOWN = "The queue does not answer, so nothing was started. Try again in a minute, or have it restarted."
 
 
-@require_POST
+@only_by_button
 def cancel_view(request: HttpRequest, run_id: int) -> HttpResponse:
     user: Any = request.user
     if not user.has_perm(MAY_RUN):

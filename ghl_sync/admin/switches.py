@@ -10,10 +10,10 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
 
 from ghl_sync import tasks
 from ghl_sync.admin.account import MAY_SWITCH, account_of
+from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.engine import resolve
 from ghl_sync.status import SWITCHES
 
@@ -24,7 +24,7 @@ RUNNING = {
 WAKES = {"sending": tasks.sweep_after_commit, "fetching": tasks.pull_after_commit}
 
 
-@require_POST
+@only_by_button
 def switch_view(request: HttpRequest) -> HttpResponse:
     """`name` is the switch, `to` "pause" or "go on"; leads back to the page the button was on."""
     user: Any = request.user

@@ -373,7 +373,8 @@ def test_sync_now_is_a_post_with_a_token(account):
     strict.force_login(factories.StaffFactory(is_superuser=True))
 
     assert strict.post(url("trip", "sync_now", trip.pk)).status_code == 403
-    assert strict.get(url("trip", "sync_now", trip.pk)).status_code == 405
+    assert strict.get(url("trip", "sync_now", trip.pk)).headers["Location"] == reverse("admin:index")
+    assert strict.put(url("trip", "sync_now", trip.pk)).status_code == 403
 
 
 # After a save
@@ -731,7 +732,7 @@ def test_nobody_else_confirms(client, admin_client, account):
 
     assert client.post(CONFIRM).status_code == 403
     assert "Confirm: write them as well" not in client.get(url("issue", "changelist")).content.decode()
-    assert admin_client.get(CONFIRM).status_code == 405
+    assert admin_client.get(CONFIRM).status_code == 302
     account.refresh_from_db()
     assert account.sensitive_confirmed_at is None
 
@@ -769,6 +770,23 @@ def test_the_banner_is_two_sentences_however_gohighlevel_ends_its_own(admin_clie
     page = admin_client.get(reverse("admin:index")).content.decode()
 
     assert "GoHighLevel is stopped: Invalid token: nope. Everything is saved here" in page
+
+
+def test_a_button_pressed_after_the_session_has_ended_leads_to_a_page_that_says_so(client, account):
+    user = factories.StaffFactory(is_superuser=True)
+    address = reverse("admin:ghl_sync_switch")
+    login = client.post(address, {"name": "sending", "verb": "pause"}).headers["Location"]
+    client.force_login(user)  # what the login page does before it goes on to `next`
+
+    page = client.get(address, follow=True)
+
+    assert login == f"{reverse('admin:login')}?next={address}"
+    assert page.redirect_chain == [(reverse("admin:index"), 302)]
+    assert [str(message) for message in page.context["messages"]] == [
+        "Nothing was done: that needs its button, and you may have been logged out. Press it again."
+    ]
+    assert client.put(address).status_code == 405
+    assert Location.objects.get().sending_paused_at is None
 
 
 def test_strangers_are_not_told_that_it_is_stopped(client, account):
