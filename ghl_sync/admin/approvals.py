@@ -123,7 +123,7 @@ def approvals_view(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     context = {
         **admin.site.each_context(request),
-        "title": "Waiting for your yes",
+        "title": "Yes or no",
         "questions": questions(user),
         "stranger": account_of(request).stranger,
         "may_bind": user.is_superuser,

@@ -19,6 +19,7 @@ from unfold.decorators import display
 from ghl_sync import tasks
 from ghl_sync.admin.account import account_of
 from ghl_sync.admin.badges import ago
+from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.records import ReadOnlyAdmin, record_of
 from ghl_sync.conf import config
 from ghl_sync.engine.definitions import DROP_DOWNS
@@ -140,8 +141,8 @@ class DefinitionAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).filter(location_id=config().location_id)
 
     def get_urls(self) -> list[URLPattern]:
-        mend = self.admin_site.admin_view(self.mend_view)
-        look = self.admin_site.admin_view(self.look_view)
+        mend = self.admin_site.admin_view(only_by_button(self.mend_view))
+        look = self.admin_site.admin_view(only_by_button(self.look_view))
         return [
             path("look/", look, name="ghl_sync_remotefield_look"),
             path("mend/<int:issue_id>/", mend, name="ghl_sync_remotefield_mend"),
@@ -149,11 +150,13 @@ class DefinitionAdmin(ReadOnlyAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        seen = account_of(request).location
         more = {
             "title": "Fields and drop-downs",
             "troubles": troubles(),
             "stage_lists": stage_lists(),
-            "seen": account_of(request).location,
+            "seen": seen,
+            "seen_ago": ago(seen.refreshed_at) if seen and seen.refreshed_at else "",
             "may_mend": self._may_mend(request),
         }
         return super().changelist_view(request, {**more, **(extra_context or {})})
@@ -164,13 +167,13 @@ class DefinitionAdmin(ReadOnlyAdmin):
 
     def look_view(self, request: HttpRequest) -> HttpResponse:
         """Read the definitions now instead of within the hour."""
-        if request.method != "POST" or not self.has_view_permission(request):
+        if not self.has_view_permission(request):
             raise PermissionDenied
         return self._asked(request, tasks.ask("refresh_definitions"), "GoHighLevel's definitions are read in a moment.")
 
     def mend_view(self, request: HttpRequest, issue_id: int) -> HttpResponse:
         """Make the field or add the option again that an issue is about."""
-        if request.method != "POST" or not self._may_mend(request):
+        if not self._may_mend(request):
             raise PermissionDenied
         issue = Issue.objects.filter(pk=issue_id).first()
         if issue is None or not may_mend(issue):

@@ -259,7 +259,7 @@ def deleted_view(request: HttpRequest) -> HttpResponse:
     if not seen_kinds(user):
         raise PermissionDenied
     page, rows = deleted_rows(user, request.GET.get("p", 1))
-    context = {**admin.site.each_context(request), "title": "Deleted, not sent yet", "page": page, "rows": rows}
+    context = {**admin.site.each_context(request), "title": "Deletes not sent yet", "page": page, "rows": rows}
     return TemplateResponse(request, "admin/ghl_sync/deleted.html", context)
 
 
