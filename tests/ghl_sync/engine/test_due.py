@@ -104,8 +104,16 @@ def test_a_refused_token_stops_all_hands_and_is_told_once(session: Session, conn
     assert not due.at_work()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C means what it does in a terminal; a worker of a parallel test run ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupted_run_ends_quickly_and_the_next_one_goes_on(
-    session: Session, connected: Sandbox, no_hand_left: None
+    session: Session, connected: Sandbox, no_hand_left: None, interruptible: None
 ) -> None:
     ContactFactory.create_batch(12)
     connected.latency = 0.3

@@ -3,8 +3,14 @@
 // The attribute autofocus does nothing on a page that is hidden while it loads, as Unfold's is.
 window.addEventListener("load", () => {
     const field = document.querySelector("[data-first]");
-    const box = field?.parentElement.querySelector(".select2-selection");
-    (box ?? field)?.focus({ preventScroll: true });
+    const target = field?.parentElement.querySelector(".select2-selection") ?? field;
+    const until = performance.now() + 3000;
+    function enter() {
+        if (document.activeElement !== document.body) return; // somebody was quicker
+        target.focus({ preventScroll: true });
+        if (performance.now() < until) requestAnimationFrame(enter); // the page may still be hidden
+    }
+    if (target) enter();
 });
 
 // Unfold's "Filters" and the dots beside a choice of a person or trip answer to the mouse alone: Tab reaches them too,
