@@ -27,12 +27,12 @@ from ghl_sync.admin.badges import clock
 from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.fields import label_of, may_see_value, shown
 from ghl_sync.conf import config
-from ghl_sync.engine import deleting
+from ghl_sync.engine import deleting, guards
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.local import as_text
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.mapping.table import MAPS
-from ghl_sync.models import Issue, Kind, Link, kind_of
+from ghl_sync.models import Approval, Issue, Kind, Link, kind_of
 from trips.admin.base import StaffAdmin, said
 from trips.models import Passenger, Trip
 
@@ -183,13 +183,29 @@ def deleted_rows(user: Any, number: str | int) -> tuple[Page[Any], list[DeletedR
     links = list(page.object_list)
     who = _who(links)
     issues = {issue.link_id: issue for issue in _questions(links)}
-    return page, [_row(user, link, who.get((link.kind, link.object_id), ""), issues.get(link.pk)) for link in links]
+    asked = _asked_about(links)
+    return page, [
+        _row(user, link, who.get((link.kind, link.object_id), ""), issues.get(link.pk), asks=link.pk in asked)
+        for link in links
+    ]
 
 
-def _row(user: Any, link: Any, who: str, issue: Issue | None) -> DeletedRow:
+def _asked_about(links: Iterable[Link]) -> set[int]:
+    """Those of these deletes that wait for a person's yes or no, or will: as `guards.delete_verdict` decides by then."""
+    here = config().location_id
+    waiting = guards.undecided(here)
+    ids = set(waiting.filter(pk__in=[link.pk for link in links]).values_list("pk", flat=True))
+    if Approval.objects.filter(effect=Approval.Effect.DELETE_THERE, answer=Approval.Answer.ASKED).exists():
+        return ids
+    count = waiting.count()
+    few = count <= guards.FEWEST or count <= (count + guards.Census().cards(here)) * guards.DELETES_SHARE
+    return set() if few else ids
+
+
+def _row(user: Any, link: Any, who: str, issue: Issue | None, *, asks: bool) -> DeletedRow:
     may = user.has_perm(f"trips.delete_{link.kind}")
     held = link.held_until is not None and link.held_until > timezone.now()
-    row = DeletedRow(link, who, _state(link, issue, held=held), issue)
+    row = DeletedRow(link, who, _state(link, issue, held=held, asks=asks), issue)
     row.may_undo = may and hasattr(link, "deleted_record")
     row.may_send = may and held and issue is None and bool(link.remote_id)
     row.may_answer = may and issue is not None
@@ -198,15 +214,19 @@ def _row(user: Any, link: Any, who: str, issue: Issue | None) -> DeletedRow:
     return row
 
 
-def _state(link: Any, issue: Issue | None, *, held: bool) -> str:
+def _state(link: Any, issue: Issue | None, *, held: bool, asks: bool) -> str:
     if issue is not None:
         return "Changed in GoHighLevel since both sides last agreed. It is not deleted there before you say so."
     if link.parked_at is not None:
         return link.last_error
     if not link.remote_id:
         return "It was not in GoHighLevel yet."
+    if held and asks:
+        return f"So many wait that a person will be asked first (Yes or no), at {clock(link.held_until)}."
     if held:
         return f"GoHighLevel’s opportunity follows at {clock(link.held_until)}."
+    if asks:
+        return link.last_error or "So many wait that a person is asked first (Yes or no)."
     return link.last_error or "GoHighLevel’s opportunity is being deleted."
 
 
@@ -259,7 +279,13 @@ def deleted_view(request: HttpRequest) -> HttpResponse:
     if not seen_kinds(user):
         raise PermissionDenied
     page, rows = deleted_rows(user, request.GET.get("p", 1))
-    context = {**admin.site.each_context(request), "title": "Deletes not sent yet", "page": page, "rows": rows}
+    context = {
+        **admin.site.each_context(request),
+        "title": "Deletes not sent yet",
+        "page": page,
+        "rows": rows,
+        "may_undo": any(row.may_undo for row in rows),
+    }
     return TemplateResponse(request, "admin/ghl_sync/deleted.html", context)
 
 
@@ -299,6 +325,48 @@ def undo_view(request: HttpRequest, link_id: int) -> HttpResponse:
 
 
 @only_by_button
+def undo_chosen_view(request: HttpRequest) -> HttpResponse:
+    """Bring back every chosen one that can be, and stay on the list."""
+    user: Any = request.user
+    ids = [int(text) for text in request.POST.getlist("chosen") if text.isascii() and text.isdigit()][:ROWS_A_PAGE]
+    # Trips before their passengers, which cannot come back without them.
+    links = list(Link.objects.filter(pk__in=ids, kind__in=_MODELS).order_by("-kind", "pk"))
+    if not all(user.has_perm(f"trips.delete_{link.kind}") for link in links):
+        raise PermissionDenied
+    if links:
+        _undo_all(request, links)
+    else:
+        messages.warning(request, "Nothing was chosen: tick what is to come back, then press “Undo selected”.")
+    page = request.POST.get("p", "")
+    return HttpResponseRedirect(f"{reverse('admin:ghl_sync_deleted')}{f'?p={page}' if page.isdigit() else ''}")
+
+
+def _undo_all(request: HttpRequest, links: Iterable[Link]) -> None:
+    """Each in a transaction of its own, so that one that cannot come back keeps no other away; then say how it went."""
+    count, troubles, emptied = 0, [], []
+    for link in links:
+        try:
+            with transaction.atomic():
+                undone = deleting.undo(link, by=request.user)
+                tasks.wake_after_commit(link.pk)
+        except CannotDo as error:
+            troubles.append(str(error))
+            continue
+        count += 1
+        if undone.emptied:
+            emptied.append(f"{' and '.join(undone.emptied)} of “{undone.obj}”")
+    if count:
+        whose = "it" if count == 1 else "them"
+        back = said(count, "record is", "records are")
+        messages.success(request, f"{back} back, with everything that belonged to {whose}.")
+    if emptied:
+        messages.warning(request, f"Deleted meanwhile and therefore empty now: {', '.join(emptied)}.")
+    if troubles:
+        told = said(len(troubles), "record", "records")
+        messages.error(request, f"{told} could not be brought back. {' '.join(troubles)}")
+
+
+@only_by_button
 def send_now_view(request: HttpRequest, link_id: int) -> HttpResponse:
     return _answer(request, link_id, deleting.send_now, "is deleted in GoHighLevel in a moment.")
 
@@ -330,6 +398,7 @@ def urls(site: Any) -> list[URLPattern]:
     wrap = site.admin_view
     return [
         path("deleted/", wrap(deleted_view), name="ghl_sync_deleted"),
+        path("deleted/undo/", wrap(undo_chosen_view), name="ghl_sync_deleted_undo_chosen"),
         path("deleted/<int:link_id>/undo/", wrap(undo_view), name="ghl_sync_deleted_undo"),
         path("deleted/<int:link_id>/send-now/", wrap(send_now_view), name="ghl_sync_deleted_send_now"),
         path("deleted/<int:link_id>/delete-there/", wrap(delete_anyway_view), name="ghl_sync_deleted_there"),

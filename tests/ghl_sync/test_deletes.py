@@ -258,3 +258,78 @@ def test_whoever_may_not_delete_may_not_undo(client: Any) -> None:
         (200, [("trip", True)], 302, 302),
     ]
     assert DeletedRecord.objects.count() == 1
+
+
+# Several at once
+
+
+def undo_chosen(client: Any, *links: Link, **more: str) -> Any:
+    chosen = {"chosen": [link.pk for link in links], **more}
+    return client.post(reverse("admin:ghl_sync_deleted_undo_chosen"), chosen, follow=True)
+
+
+def test_what_was_chosen_comes_back_and_the_list_stays(admin_client: Any) -> None:
+    links = [deleted(passenger) for passenger in factories.PassengerFactory.create_batch(26)]
+    page = undo_chosen(admin_client, *links[:25], p="2")
+
+    assert page.redirect_chain == [(f"{reverse('admin:ghl_sync_deleted')}?p=2", 302)]
+    assert said(page) == ["25 records are back, with everything that belonged to them."]
+    assert (Passenger.objects.count(), [row.link for row in page.context["rows"]]) == (25, links[25:])
+    assert Passenger.history.filter(history_type="+", history_user__username="admin").count() == 25
+
+
+def test_one_that_cannot_come_back_keeps_no_other_away(admin_client: Any) -> None:
+    good, bad = deleted(factories.TripFactory(name="Alps")), deleted(factories.TripFactory(name="Fjords"))
+    Link.objects.filter(pk=bad.pk).update(remote_gone_at=timezone.now())
+
+    why = "Trip Fjords is deleted in GoHighLevel, too, and cannot be brought back any more."
+    assert said(undo_chosen(admin_client, good, bad)) == [
+        "1 record is back, with everything that belonged to it.",
+        f"1 record could not be brought back. {why}",
+    ]
+    assert [trip.name for trip in Trip.objects.all()] == ["Alps"]
+
+
+def test_a_passenger_chosen_with_its_trip_comes_back_with_it(admin_client: Any) -> None:
+    trip = factories.TripFactory(name="Alps")
+    passenger = factories.PassengerFactory(trip=trip)
+    a_card(passenger)
+    first = deleted(passenger)
+    second = deleted(trip)
+
+    assert said(undo_chosen(admin_client, first, second)) == [
+        "2 records are back, with everything that belonged to them."
+    ]
+    assert Passenger.objects.get().trip == Trip.objects.get()
+
+
+def test_choosing_nothing_says_so(admin_client: Any) -> None:
+    deleted(factories.TripFactory())
+    assert said(undo_chosen(admin_client)) == [
+        "Nothing was chosen: tick what is to come back, then press “Undo selected”."
+    ]
+
+
+def test_whoever_may_not_delete_may_not_undo_several(client: Any) -> None:
+    trip, passenger = deleted(factories.TripFactory()), deleted(factories.PassengerFactory())
+    client.force_login(factories.StaffFactory(permissions=["trips.delete_trip"]))
+    page = client.get(reverse("admin:ghl_sync_deleted"))
+    answers = [undo_chosen(client, trip, passenger).status_code, undo_chosen(client, trip).status_code]
+
+    assert (page.context["may_undo"], answers) == (True, [403, 200])
+    assert (Trip.objects.filter(pk=trip.object_id).count(), Passenger.objects.count()) == (1, 0)
+
+
+def test_a_row_says_when_so_many_wait_that_a_person_is_asked(admin_client: Any) -> None:
+    links = [deleted(passenger) for passenger in factories.PassengerFactory.create_batch(20)]
+    few = {row.state for row in listed(admin_client)}
+    links.append(deleted(factories.PassengerFactory()))
+    held = {link.pk: clock(Link.objects.get(pk=link.pk).held_until) for link in links}
+    many = {row.link.pk: row.state for row in listed(admin_client)}
+    Link.objects.update(held_until=None)
+
+    assert few == {f"GoHighLevel’s opportunity follows at {held[link.pk]}." for link in links[:20]}
+    assert many == {
+        pk: f"So many wait that a person will be asked first (Yes or no), at {at}." for pk, at in held.items()
+    }
+    assert {row.state for row in listed(admin_client)} == {"So many wait that a person is asked first (Yes or no)."}
