@@ -10,7 +10,7 @@ import datetime as dt
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -22,7 +22,8 @@ from ghl_sync.client.types import FieldDef, Record
 from ghl_sync.engine import deleting, options, push, rehearsal, resolve
 from ghl_sync.engine.local import MODELS, load
 from ghl_sync.engine.rehearsal import TRIP_NAMES
-from ghl_sync.engine.results import CannotDo, Result
+from ghl_sync.engine.results import CannotDo, NotYet, Result
+from ghl_sync.engine.rules import PULLING, PUSHING
 from ghl_sync.engine.session import Session
 from ghl_sync.mapping.converters import option_label
 from ghl_sync.mapping.fields import FieldMap, Way
@@ -203,9 +204,10 @@ class SelfTest:
         return True
 
     def _cleared(self) -> list[tuple[str, FieldMap]]:
-        """The fields that were cleared here and are there."""
+        """The fields that were cleared here and are to be empty there."""
         rows = [(kind, MAPS[kind].by_name[name]) for kind, names in CLEARED.items() for name in names]
-        return [(kind, row) for kind, row in rows if row.remote in self.session.definitions.fields]
+        there = self.session.definitions.fields
+        return [(kind, row) for kind, row in rows if row.remote in there and self._goes_there(kind, row)]
 
     def _field_of(self, row: FieldMap) -> FieldDef:
         return self.session.definitions.fields[row.remote]
@@ -251,6 +253,8 @@ class SelfTest:
         definition = self.session.definitions.fields.get(ROOMMATE_FIELD)
         if definition is None:
             raise Failed(f"GoHighLevel has no field {ROOMMATE_FIELD}; run `manage.py ghl_setup`.")
+        if self.session.rules.way(Kind.PASSENGER, "roommate_request") not in PULLING:
+            return "Not tried: by its field rule nothing of the roommate request comes here."
         link = self._link(Kind.PASSENGER)
         self.session.client.update_opportunity(link.remote_id, {"custom_fields": {definition.id: EDITED}})
         resolve.ask_for(link)
@@ -276,9 +280,21 @@ class SelfTest:
     # Tools
 
     def _let_the_delete_leave(self, kind: str) -> None:
-        """Nobody wants to undo the test's own deletes."""
-        with suppress(CannotDo):  # a worker has it this moment, or is done with it
-            deleting.send_now(self._link(kind))
+        """Nobody wants to undo or guard the test's own deletes. Raises Failed when this one cannot leave.
+
+        A worker that took the record before it was deleted may still have it, and hold the delete once it finds out.
+        """
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while (link := self._link(kind)).remote_gone_at is None:
+            try:
+                deleting.send_own(link)
+                return
+            except NotYet as error:
+                if time.monotonic() > ends:
+                    raise Failed(str(error)) from None
+            except CannotDo as error:
+                raise Failed(str(error)) from None
+            time.sleep(POLL_SECONDS)
 
     def _link(self, kind: str) -> Link:
         return Link.objects.get(kind=kind, object_id=self.made[kind])
@@ -306,18 +322,28 @@ class SelfTest:
             raise Failed(f"The {kind} vanished here.")
         readings = read_record(table, self._record(kind), self.session.definitions)
         values, wrong = local.values(), []
-        for row in filter(self._goes_there, table.fields):
+        for row in table.fields:
+            if not self._goes_there(kind, row):
+                continue
             reading = readings.get(row.name)
             theirs = None if reading is None or reading.unreadable else reading.value
             if not row.converter.same(values.get(row.name), theirs):
                 wrong.append(row.name)
+        if missing := [row.remote for row in table.customs if row.name in wrong and self._is_missing(row)]:
+            raise Failed(f"GoHighLevel has no field {', '.join(missing)}; run `manage.py ghl_setup --apply`.")
         if wrong:
             raise Failed(f"GoHighLevel holds other values of the {kind} for: {', '.join(wrong)}.")
 
-    def _goes_there(self, row: FieldMap) -> bool:
+    def _is_missing(self, row: FieldMap) -> bool:
+        return row.remote not in self.session.definitions.fields
+
+    def _goes_there(self, kind: str, row: FieldMap) -> bool:
+        """Whether GoHighLevel must hold what stands here, by the rules in force."""
         if row.name == "trip_name":
             return self._is_option()
-        return row.way is not Way.DOWN and not row.group
+        if row.way is Way.CREATE:
+            return True
+        return not row.group and self.session.rules.way(kind, row.name) in PUSHING
 
     def _record(self, kind: str) -> Record:
         return self.session.read(kind, self._link(kind).remote_id)
@@ -344,17 +370,24 @@ class SelfTest:
             self._let_the_delete_leave(kind)
             try:
                 self._reconcile(kind)
-            except Failed:
-                deleting.delete_anyway(self._link(kind), None)  # what a failed step left over there is the test's own
-                self._reconcile(kind)
+            except Failed as failed:
+                self._delete_anyway(kind, failed)
             if kind == Kind.CONTACT:
                 self._delete_contact(link.remote_id)
         except ProtectedError:
             self._stays(f"The {kind} {link.label!r} here: other records name it.")
-        except (Failed, CannotDo, GHLError) as error:
+        except (Failed, GHLError) as error:
             where = link.remote_url or "perhaps, an answer was lost"
             again = "" if kind == Kind.CONTACT else " TripBuilder goes on trying to delete it."
             self._stays(f"The {kind} {link.label!r} in GoHighLevel ({where}): {error}{again}")
+
+    def _delete_anyway(self, kind: str, failed: Failed) -> None:
+        """What a failed step left over there is the test's own. Raises `failed` when that is not what is in the way."""
+        try:
+            deleting.delete_anyway(self._link(kind), None)
+        except CannotDo:
+            raise failed from None
+        self._reconcile(kind)
 
     def _stays(self, words: str) -> None:
         self.left.append(words)

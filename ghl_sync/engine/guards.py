@@ -27,6 +27,8 @@ Effect, Answer = Approval.Effect, Approval.Answer
 FEWEST = 20
 VALUES_SHARE, DELETES_SHARE = 0.05, 0.02
 COUNTED = dt.timedelta(hours=1)
+# Stands in the base of a tombstone whose delete no person need be asked about.
+UNGUARDED = "unguarded"
 # A yes to a blank is carried out at once or not at all.
 ALLOWED_FOR = dt.timedelta(days=1)
 # So long a count of all records is good enough to take a share of.
@@ -255,6 +257,8 @@ class Verdict:
 
 def delete_verdict(location_id: str, link: Link, census: Census) -> str:
     """Whether this tombstone's DELETE may leave; asks a person when there are too many of them."""
+    if link.base.get("x", {}).get(UNGUARDED):
+        return Verdict.GO
     answered = _delete_answer(link)
     if answered is not None:
         return Verdict.GO if answered == Answer.YES else Verdict.REFUSED
@@ -284,7 +288,7 @@ def undecided(location_id: str) -> QuerySet[Link]:
     """Deletes to be sent about which nobody has said yes or no."""
     answers = Approval.objects.filter(effect=Effect.DELETE_THERE).exclude(answer=Answer.ASKED)
     last = answers.order_by("-covers_until").values_list("covers_until", flat=True).first()
-    rows = state.tombstones(location_id).exclude(remote_id="")
+    rows = _guarded(location_id)
     return rows if last is None else rows.filter(deleted_at__gt=last)
 
 
@@ -296,7 +300,12 @@ def refused(location_id: str) -> QuerySet[Link]:
         if answer == Answer.NO:
             found |= Q(deleted_at__lte=until) & ~covered
         covered |= Q(deleted_at__lte=until)
-    return state.tombstones(location_id).exclude(remote_id="").filter(found)
+    return _guarded(location_id).filter(found)
+
+
+def _guarded(location_id: str) -> QuerySet[Link]:
+    rows = state.tombstones(location_id).exclude(remote_id="")
+    return rows.exclude(pk__in=rows.filter(base__x__has_key=UNGUARDED).values("pk"))
 
 
 def _cards(location_id: str) -> int:

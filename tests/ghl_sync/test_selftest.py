@@ -5,16 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models.signals import pre_delete
 
 from ghl_sync import selftest
 from ghl_sync.conf import Config
-from ghl_sync.engine import options, push, rehearsal, resolve
+from ghl_sync.engine import deleting, due, guards, options, push, rehearsal, resolve, state
 from ghl_sync.engine.session import CannotRun, Session
-from ghl_sync.models import Change, Issue, Link, Location, RemoteField, WantedOption
+from ghl_sync.models import Change, FieldRule, Issue, Link, Location, RemoteField, WantedOption
 from ghl_sync.sandbox.server import Sandbox
 from tests.factories import ContactFactory, PassengerFactory, TripFactory
 from trips.models import Contact, Passenger, Trip
@@ -22,6 +27,7 @@ from trips.models import Contact, Passenger, Trip
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STEPS = ["account", "create", "option", "update", "enrol", "clear", "edit there", "delete", "clean up"]
+OCCUPANCY = "GoHighLevel has no field opportunity.room_occupancy; run `manage.py ghl_setup --apply`."
 
 
 def run(*words: str) -> tuple[int, dict[str, Any], str]:
@@ -272,6 +278,114 @@ def test_a_lost_answer_is_waited_for(connected: Sandbox, settings: Any) -> None:
     code, report, _words = run()
 
     assert (code, failed(report)) == (0, [])
+    nothing_is_left(connected)
+
+
+def busy_when_deleted(model: type[Trip] | type[Passenger], seconds: float) -> Any:
+    """Has a worker take each record of this model just before it is deleted, and find out only then."""
+
+    def taken(instance: Any, **_kwargs: object) -> None:
+        claimed = state.claim(Link.objects.get(kind=instance._meta.model_name, object_id=instance.pk).pk, 60.0)
+        assert claimed is not None
+        worker = threading.Timer(seconds, finds_it_gone, (claimed,))
+        workers.append(worker)
+        worker.start()
+
+    def finds_it_gone(claimed: Link) -> None:
+        with suppress(state.LostLease):
+            deleting.delete(Session(), claimed, state.read_changes(claimed))
+        connection.close()
+
+    workers: list[threading.Timer] = []
+    pre_delete.connect(taken, sender=model, weak=False, dispatch_uid="busy")
+    return workers
+
+
+@pytest.fixture
+def held(connected: Sandbox, settings: Any) -> Iterator[None]:
+    """Deletes are held for longer than anybody waits."""
+    settings.GHL_DELETE_HOLD_SECONDS = 60_000
+    yield
+    for model in (Trip, Passenger):
+        pre_delete.disconnect(sender=model, dispatch_uid="busy")
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize("model", [Trip, Passenger])
+def test_a_worker_that_has_a_record_cannot_hold_its_delete(connected: Sandbox, model: Any) -> None:
+    connected.store.remove_field("opportunity.room_occupancy")
+    workers = busy_when_deleted(model, 0.3)
+
+    code, report, _words = run()
+    for worker in workers:
+        worker.join()
+
+    assert code == 1
+    assert failed(report) == [("enrol", OCCUPANCY)]
+    nothing_is_left(connected)
+
+
+@pytest.mark.usefixtures("held")
+def test_what_a_worker_does_not_let_go_of_is_named_with_that_reason(
+    connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "PATIENCE_SECONDS", 2.0)
+    workers = busy_when_deleted(Trip, 6.0)
+
+    code, report, _words = run()
+    for worker in workers:
+        worker.join()
+
+    reason = "is being deleted in GoHighLevel this moment; it cannot be brought back any more."
+    assert code == 1
+    assert [name for name, _text in failed(report)] == ["delete", "clean up"]
+    assert failed(report)[0][1].endswith(reason)
+    left = next(words for words in report["left"] if words.startswith("The trip"))
+    assert left.endswith(f"{reason} TripBuilder goes on trying to delete it.")
+
+
+@pytest.mark.usefixtures("held")
+def test_its_deletes_neither_count_in_a_question_nor_wait_for_one(
+    connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guards, "FEWEST", 1)
+    trips = TripFactory.create_batch(3, organiser=ContactFactory())
+    due.run_due(Session())
+    for trip in trips[:2]:
+        trip.delete()
+    Link.objects.filter(deleted_at__isnull=False).update(held_until=None)
+    due.run_due(Session())
+    (question,) = guards.asked()
+
+    code, report, _words = run()
+
+    assert (code, failed(report)) == (0, [])
+    assert [(one.pk, one.count, one.of) for one in guards.asked()] == [(question.pk, 2, 3)]
+    assert guards.undecided(connected.store.location_id).count() == 2
+    assert len(connected.opportunities()) == 3
+
+
+@pytest.mark.parametrize("direction", ["pull", "off"])
+def test_a_field_whose_rule_closes_the_way_there_is_no_failure(connected: Sandbox, direction: str) -> None:
+    for kind, names in selftest.CLEARED.items():
+        for name in names:
+            FieldRule.objects.create(kind=kind, field=name, direction=direction)
+    FieldRule.objects.create(kind="trip", field="capacity", direction=direction)
+
+    code, report, _words = run()
+
+    assert (code, failed(report)) == (0, [])
+    nothing_is_left(connected)
+
+
+def test_a_field_whose_rule_lets_nothing_in_is_not_tried_from_there(connected: Sandbox) -> None:
+    FieldRule.objects.create(kind="passenger", field="roommate_request", direction="push")
+
+    code, report, _words = run()
+
+    assert (code, failed(report)) == (0, [])
+    (text,) = (step["text"] for step in report["steps"] if step["name"] == "edit there")
+    assert text == "Not tried: by its field rule nothing of the roommate request comes here."
     nothing_is_left(connected)
 
 
