@@ -19,6 +19,7 @@ from ghl_sync import schedules
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_HINT = "no chromium on PATH; install it with: apt-get install chromium"
+PAGE_FIXTURES = {"client", "admin_client"}
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "admin_client", "admin_user"}
 
 
@@ -49,12 +50,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def needs_database(item: pytest.Item) -> bool:
-    """Whether another database may change how it ends; what a browser shows is shown on one of them."""
+    """Whether another database may change how it ends.
+
+    What a page or a browser shows is shown on one of them, unless the module says that its pages ask the database
+    what PostgreSQL may answer otherwise, or a test has transactions of its own.
+    """
     if item.get_closest_marker("browser"):
         return False
+    if item.get_closest_marker("both_databases"):
+        return True
     fixtures = set(getattr(item, "fixturenames", ()))
-    marked = any(item.get_closest_marker(name) for name in ("django_db", "cluster"))
-    return marked or bool(fixtures & DATABASE_FIXTURES)
+    marked = item.get_closest_marker("django_db")
+    own = "live_server" in fixtures or (marked is not None and marked.kwargs.get("transaction"))
+    if fixtures & PAGE_FIXTURES and not own:
+        return False
+    return marked is not None or item.get_closest_marker("cluster") is not None or bool(fixtures & DATABASE_FIXTURES)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

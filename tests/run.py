@@ -122,7 +122,7 @@ def main(arguments: list[str]) -> int:
     runs = [start_pytest("Tests on SQLite", "", chosen)]
     if postgresql:
         url, version = postgresql
-        title = f"Tests on PostgreSQL {version}, without those that touch no database and those of the browser"
+        title = f"Tests on PostgreSQL {version}, where it may end otherwise than on SQLite"
         runs.append(start_pytest(title, url, ["--database-only", "--create-db", *chosen]))
     try:
         outcomes = [show(running) for running in runs]
