@@ -191,7 +191,7 @@ def deleted_rows(user: Any, number: str | int) -> tuple[Page[Any], list[DeletedR
 
 
 def _asked_about(links: Iterable[Link]) -> set[int]:
-    """Those of these deletes that wait for a person's yes or no, or will: as `guards.delete_verdict` decides by then."""
+    """Those of these deletes that wait for a person's yes or no, or will: as `guards.delete_verdict` decides."""
     here = config().location_id
     waiting = guards.undecided(here)
     ids = set(waiting.filter(pk__in=[link.pk for link in links]).values_list("pk", flat=True))

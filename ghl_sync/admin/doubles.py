@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.db import transaction
+from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -19,17 +20,22 @@ from django.utils.text import Truncator, capfirst
 from ghl_sync import tasks
 from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.fields import label_of, may_see_value, shown
+from ghl_sync.admin.timeline import moment_of
 from ghl_sync.client.errors import GHLError
 from ghl_sync.engine import adoption, twins
-from ghl_sync.engine.local import as_text
+from ghl_sync.engine.local import MODELS, as_text
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.models import Issue, Kind, Link
+from trips.admin.base import day
 
 ROWS_A_PAGE = 25
 KINDS = (Kind.TRIP.value, Kind.PASSENGER.value, Kind.CONTACT.value)
 Code = Issue.Code
 HIDDEN, EMPTY = "not shown", "empty"
+NEWER, OLDER = "The newer one", "The older one"
+# Fields that the facts about two look-alikes show already.
+TOLD = frozenset({"start_date", "trip_name"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +78,13 @@ def answers_to(issue: Issue) -> tuple[Answer, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
+    """A field, or another fact, of both records; the addresses are empty where a cell leads nowhere."""
+
     label: str
     ours: str
     theirs: str
+    ours_url: str = ""
+    theirs_url: str = ""
 
 
 @dataclass(slots=True)
@@ -86,6 +96,7 @@ class Double:
     here_remote_url: str
     other_url: str
     other_remote_url: str
+    facts: list[Difference] = field(default_factory=list)  # what tells two look-alikes apart
     differences: list[Difference] = field(default_factory=list)
     trouble: str = ""
     answers: list[Answer] = field(default_factory=list)
@@ -117,7 +128,55 @@ def doubles(user: Any, number: str | int) -> tuple[Page[Any], list[Double]]:
     issues = list(page.object_list)
     alike = [issue.remote_id for issue in issues if issue.code == Code.LIKENESS]
     others = {link.remote_id: link for link in Link.objects.filter(remote_id__in=alike).defer("base")}
-    return page, [_double(issue, others.get(issue.remote_id)) for issue in issues]
+    found = [_double(issue, others.get(issue.remote_id)) for issue in issues]
+    _add_facts(user, [(double, others.get(double.issue.remote_id)) for double in found])
+    return page, found
+
+
+def _add_facts(user: Any, pairs: Iterable[tuple[Double, Link | None]]) -> None:
+    """Say of look-alikes what tells them apart, though both have one name: one query for each kind of record."""
+    alike = [
+        (double, double.issue.link, other)
+        for double, other in pairs
+        if double.issue.code == Code.LIKENESS and double.issue.link is not None and other is not None
+    ]
+    for kind in {link.kind for _double, link, _other in alike}:
+        both = [one for one in alike if one[1].kind == kind]
+        rows = _objects(kind, {link.object_id for _double, *pair in both for link in pair})
+        for double, link, other in both:
+            newer, older = rows.get(link.object_id), rows.get(other.object_id)
+            if newer is not None and older is not None:
+                double.facts = _told_apart(user, double, newer, older)
+
+
+def _told_apart(user: Any, double: Double, newer: Any, older: Any) -> list[Difference]:
+    kind = str(newer._meta.model_name)
+    told = zip(_facts(user, kind, newer), _facts(user, kind, older), strict=True)
+    name = Difference("Record", str(newer), str(older), double.here_url, double.other_url)
+    return [name, *(Difference(label, ours, theirs) for (label, ours), (_label, theirs) in told)]
+
+
+def _objects(kind: str, ids: Iterable[int]) -> dict[int, Any]:
+    rows: Any = MODELS[kind]._base_manager.filter(pk__in=ids)
+    if kind == Kind.TRIP:
+        rows = rows.annotate(booked=Count("passengers"))
+    elif kind == Kind.PASSENGER:
+        rows = rows.select_related("trip")
+    return {row.pk: row for row in rows}
+
+
+def _facts(user: Any, kind: str, row: Any) -> list[tuple[str, str]]:
+    """When it was made, and what staff know it by; what this user may not see is not shown."""
+    found = [("Created here", moment_of(row.created_at))]
+    if kind == Kind.TRIP:
+        found += [("Departure", day(row.start_date) if row.start_date else "no date yet")]
+        found += [("Passengers", str(row.booked) if _may_view(user, Kind.PASSENGER.value) else HIDDEN)]
+    elif kind == Kind.PASSENGER:
+        trip = str(row.trip) if row.trip else "none"
+        born = day(row.date_of_birth) if row.date_of_birth else EMPTY
+        found += [("Trip", trip if _may_view(user, Kind.TRIP.value) else HIDDEN)]
+        found += [("Date of birth", born if _may_view(user, kind) else HIDDEN)]
+    return found
 
 
 def _double(issue: Issue, other: Link | None) -> Double:
@@ -144,7 +203,8 @@ def doubles_view(request: HttpRequest) -> HttpResponse:
     if not seen_kinds(user):
         raise PermissionDenied
     page, rows = doubles(user, request.GET.get("p", 1))
-    context = {**admin.site.each_context(request), "title": "Doubles", "page": page, "rows": rows}
+    shared = {**admin.site.each_context(request), "title": "Doubles"}
+    context = {**shared, "page": page, "rows": rows, "here": NEWER, "there": OLDER}
     return TemplateResponse(request, "admin/ghl_sync/doubles.html", context)
 
 
@@ -154,18 +214,23 @@ def double_view(request: HttpRequest, issue_id: int) -> HttpResponse:
     if issue is None:
         return _answered(request)
     user: Any = request.user
-    double = _double(issue, twins.other_of(issue) if issue.code == Code.LIKENESS else None)
+    alike = issue.code == Code.LIKENESS
+    other = twins.other_of(issue) if alike else None
+    double = _double(issue, other)
+    _add_facts(user, [(double, other)])
     try:
-        session = None if issue.code == Code.LIKENESS else Session(lane="staff", longest_wait=5.0)
-        double.differences = [_difference(user, issue, side) for side in twins.side_by_side(session, issue)]
+        session = None if alike else Session(lane="staff", longest_wait=5.0)
+        sides = [one for one in twins.side_by_side(session, issue) if not (double.facts and one.name in TOLD)]
+        double.differences = [_difference(user, issue, side) for side in sides]
     except (CannotDo, CannotRun) as error:
         double.trouble = str(error)
     except GHLError as error:
         double.trouble = f"The other record could not be read now: {error.words}"
     link: Any = issue.link
     double.answers = [one for one in answers_to(issue) if user.has_perm(f"trips.{one.permission}_{link.kind}")]
-    here = "As it was agreed on" if issue.code == Code.CAME_BACK else "This record"
-    context = {**admin.site.each_context(request), "title": "Doubles", "double": double, "here": here}
+    here = "As it was agreed on" if issue.code == Code.CAME_BACK else NEWER if alike else "This record"
+    there = OLDER if alike else "The other one"
+    context = {**admin.site.each_context(request), "title": "Doubles", "double": double, "here": here, "there": there}
     return TemplateResponse(request, "admin/ghl_sync/double.html", context)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from trips.models import Trip
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LIST = "admin:ghl_sync_doubles"
+MADE = dt.datetime(2026, 11, 24, 10, 12, tzinfo=dt.UTC)
 
 
 def a_double(code: str = "twin", **link: Any) -> Issue:
@@ -185,3 +187,74 @@ def test_an_answer_that_does_not_fit_is_none(admin_client: Any) -> None:
         for name in ("own", "back", "nonsense")
     ]
     assert (codes, Issue.objects.get().closed_at) == ([404] * 3, None)
+
+
+def alike(newer: Any, older: Any) -> Issue:
+    """The question whether these two are one."""
+    for row in (newer, older):
+        Link.objects.filter(kind=row._meta.model_name, object_id=row.pk).update(
+            remote_id=f"op{row.pk}", location_id="loc1"
+        )
+        type(row).objects.filter(pk=row.pk).update(created_at=MADE - dt.timedelta(days=row is older))
+    made: Issue = Issue.objects.create(
+        link=link_of(newer), code="likeness", message="Twice.", remote_id=link_of(older).remote_id
+    )
+    return made
+
+
+def facts(client: Any, issue: Issue) -> list[tuple[str, str, str]]:
+    """What the page of the question tells, which is what its row of the list tells."""
+    double = client.get(reverse("admin:ghl_sync_double", args=[issue.pk])).context["double"]
+    (row,) = client.get(reverse(LIST)).context["rows"]
+    assert (row.facts, double.trouble) == (double.facts, "")
+    return [(one.label, one.ours, one.theirs) for one in double.facts]
+
+
+def test_trips_that_look_alike_are_told_apart(admin_client: Any) -> None:
+    older = factories.TripFactory(name="Fjords", start_date=dt.date(2027, 6, 1), end_date=dt.date(2027, 6, 9))
+    newer = factories.TripFactory(name="Fjords", start_date=None, end_date=None)
+    factories.PassengerFactory.create_batch(2, trip=older)
+    issue = alike(newer, older)
+
+    assert facts(admin_client, issue) == [
+        ("Record", "Fjords", "Fjords"),
+        ("Created here", "24 Nov 2026, 10:12", "23 Nov 2026, 10:12"),
+        ("Departure", "no date yet", "1 Jun 2027"),
+        ("Passengers", "0", "2"),
+    ]
+    page = admin_client.get(reverse("admin:ghl_sync_double", args=[issue.pk]))
+    text = page.content.decode()
+    for trip in (newer, older):
+        assert f'href="{reverse("admin:trips_trip_change", args=[trip.pk])}">Fjords</a>' in text
+    assert not {"Departs", "Departure", "Start date"} & {one.label for one in page.context["double"].differences}
+
+
+def test_passengers_that_look_alike_are_told_apart_as_far_as_the_user_may_see(admin_client: Any, client: Any) -> None:
+    names = {"legal_first_name": "Ada", "legal_last_name": "Ortiz"}
+    trip = factories.TripFactory(name="Fjords")
+    older = factories.PassengerFactory(trip=trip, date_of_birth=dt.date(1980, 5, 2), **names)
+    issue = alike(factories.PassengerFactory(trip=trip, date_of_birth=dt.date(2011, 5, 2), **names), older)
+    made = ("Created here", "24 Nov 2026, 10:12", "23 Nov 2026, 10:12")
+
+    assert facts(admin_client, issue) == [
+        ("Record", "Ada Ortiz", "Ada Ortiz"),
+        made,
+        ("Trip", "Fjords", "Fjords"),
+        ("Date of birth", "2 May 2011", "2 May 1980"),
+    ]
+    client.force_login(factories.StaffFactory(permissions=["trips.view_passenger"]))
+    assert facts(client, issue)[1:3] == [made, ("Trip", "not shown", "not shown")]
+
+
+@pytest.mark.parametrize("make", [factories.TripFactory, factories.PassengerFactory])
+def test_a_list_of_look_alikes_costs_the_same_for_one_row_and_three(admin_client: Any, make: Any) -> None:
+    alike(make(), make())
+    admin_client.get(reverse(LIST))
+    with CaptureQueriesContext(connection) as one:
+        admin_client.get(reverse(LIST))
+    alike(make(), make())
+    alike(make(), make())
+    with CaptureQueriesContext(connection) as three:
+        page = admin_client.get(reverse(LIST))
+
+    assert ([bool(row.facts) for row in page.context["rows"]], len(three)) == ([True] * 3, len(one))
