@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -12,15 +13,17 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.text import Truncator, capfirst
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from ghl_sync import tasks
-from ghl_sync.admin.bulk import may_repair
+from ghl_sync.admin.bulk import confirm_url, may_repair
+from ghl_sync.admin.deleting import seen_kinds
 from ghl_sync.admin.fields import label_of, may_see_value, shown
 from ghl_sync.admin.timeline import MASKED, record_url
 from ghl_sync.client.errors import GHLError
+from ghl_sync.conf import config
 from ghl_sync.engine import adoption
 from ghl_sync.engine.local import as_text
 from ghl_sync.engine.results import CannotDo
@@ -88,6 +91,7 @@ def adopt_view(request: HttpRequest, link_id: int, site: Any) -> HttpResponse:
             context |= {"preview": list(_rows(user, link, preview)), "remote_id": remote_id, "their_name": preview.name}
         except (CannotDo, CannotRun) as error:
             form.add_error("where", str(error))
+            context["taken"] = _taken(user, link, remote_id)
         except GHLError as error:
             form.add_error("where", error.words)
     return TemplateResponse(request, "admin/ghl_sync/adopt.html", context)
@@ -104,6 +108,29 @@ def _adopt(request: HttpRequest, link: Link, remote_id: str) -> HttpResponse:
         request, f"{link} is linked. Both sides are compared in a moment; what differs becomes a conflict."
     )
     return HttpResponseRedirect(record_url(request.user, link) or request.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Another record here that the opportunity belongs to already; addresses are empty where nothing can be opened."""
+
+    name: str
+    url: str
+    is_deleted: bool
+    detach_url: str
+
+
+def _taken(user: Any, link: Link, remote_id: str) -> Taken | None:
+    """The record that holds `remote_id` already: often the import of a card that somebody made anew."""
+    other = Link.objects.filter(location_id=config().location_id, remote_id=remote_id).exclude(pk=link.pk).first()
+    if other is None:
+        return None
+    is_deleted = other.deleted_at is not None
+    url = record_url(user, other)
+    if is_deleted and other.kind in seen_kinds(user):
+        url = reverse("admin:ghl_sync_deleted")
+    detach = "" if is_deleted or other.kind == Kind.CONTACT else confirm_url("detach-ignore", [other.pk])
+    return Taken(str(other), url, is_deleted, detach)
 
 
 def _rows(user: Any, link: Link, preview: adoption.Preview) -> Iterator[dict[str, str]]:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 from django_q.models import OrmQ
 
 from ghl_sync import desk_facts, tasks
@@ -18,6 +19,7 @@ from ghl_sync.admin.account import Account
 from ghl_sync.admin.records import repair_of
 from ghl_sync.desk_facts import Progress
 from ghl_sync.engine import due
+from ghl_sync.engine.pull import pull
 from ghl_sync.engine.session import Session
 from ghl_sync.models import (
     Alarm,
@@ -742,6 +744,51 @@ def test_adopting_what_is_not_there_is_a_sentence(admin_client: Any, card: Any, 
     trip, _made = card
     page = adopt(admin_client, trip, where, "look")
     assert page.context["form"].errors["where"][0].startswith(told)
+
+
+def test_a_card_that_was_taken_in_already_leads_to_both_ways_out(
+    admin_client: Any, card: Any, session: Session, connected: Sandbox
+) -> None:
+    trip, made = card
+    pull(session, full=True)
+    copy = Trip.objects.exclude(pk=trip.pk).get()
+    page = adopt(admin_client, trip, made.id, "look")
+    taken, text = page.context["taken"], page.content.decode()
+
+    assert page.context["form"].errors["where"] == [
+        "That opportunity belongs to Trip Fjords already. Detach it there first."
+    ]
+    assert (taken.name, taken.url, taken.is_deleted) == (
+        "Trip Fjords", reverse("admin:trips_trip_change", args=[copy.pk]), False
+    )  # fmt: skip
+    assert (f'href="{taken.url}"' in text, escape(taken.detach_url) in text) == (True, True)
+
+    # The second way, by its own words: the card is there all the while and belongs to the older trip in the end.
+    form = admin_client.get(taken.detach_url)
+    admin_client.post(taken.detach_url, {"verb": "detach-ignore", "ids": str(link_of(copy).pk)})
+    admin_client.post(reverse("admin:trips_trip_delete", args=[copy.pk]), {"post": "yes", "typed": "Fjords"})
+    due.run_due(session)
+    page = adopt(admin_client, trip, made.id, "adopt")
+    due.run_due(session)
+
+    assert form.status_code == 200
+    assert said(page)[-1].startswith("Trip Fjords is linked.")
+    assert (Trip.objects.get(), link_of(trip).remote_id) == (trip, made.id)
+    assert connected.store.get(made.id) is not None
+
+
+def test_a_card_whose_record_is_deleted_here_leads_to_its_undo(
+    admin_client: Any, card: Any, session: Session, settings: Any
+) -> None:
+    settings.GHL_DELETE_HOLD_SECONDS = 600
+    trip, made = card
+    pull(session, full=True)
+    Trip.objects.exclude(pk=trip.pk).get().delete()
+    page = adopt(admin_client, trip, made.id, "look")
+
+    taken = page.context["taken"]
+    assert (taken.url, taken.is_deleted, taken.detach_url) == (reverse("admin:ghl_sync_deleted"), True, "")
+    assert "Undo that, or let it go" in page.content.decode()
 
 
 def test_adopting_while_stopped_is_a_sentence(admin_client: Any, card: Any) -> None:
