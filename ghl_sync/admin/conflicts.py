@@ -15,6 +15,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, capfirst
 from django.views.decorators.http import require_GET
@@ -46,7 +47,7 @@ class ConflictAdmin(QuestionAdmin):
     empty_title = "No open conflicts"
     empty_hint = "A field that both sides changed since they last agreed is listed here, for you to say which stays."
     search_help_text = "Record or field"
-    list_display = ("title", "record", "ours", "theirs", "outcome_shown", "opened")
+    list_display = ("title", "decide", "record", "ours", "theirs", "outcome_shown", "opened")
     list_filter = (UnresolvedFilter, ("outcome", ChoicesCheckboxFilter), KindFilter)
     search_fields = ("field", "link__label")
     actions = ("keep_ours", "keep_theirs")
@@ -74,6 +75,15 @@ class ConflictAdmin(QuestionAdmin):
     @display(description="field", ordering="field")
     def title(self, conflict: Any) -> str:
         return capfirst(label_of(conflict.link.kind, conflict.field))
+
+    @display(description="decision")
+    def decide(self, conflict: Any) -> SafeString:
+        """The way to the decision, said as such: a field's name looks like no link, a record's leads to the record."""
+        decided = conflict.resolved_at is not None or bool(conflict.choice)
+        may = conflict.link.deleted_at is None and may_decide(conflict.viewer, conflict.link.kind, conflict.field)
+        url = reverse("admin:ghl_sync_conflict_change", args=[conflict.pk])
+        words = "Decide" if may and not decided else "Look at both"
+        return format_html('<a class="text-link" href="{}">{}</a>', url, words)
 
     @display(description="TripBuilder")
     def ours(self, conflict: Any) -> str:

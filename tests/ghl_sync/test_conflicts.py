@@ -599,3 +599,22 @@ def test_five_hundred_conflicts_are_decided_with_a_handful_of_queries(admin_clie
     assert page.context["left_out"] == 475  # fields that the mapping does not know are nobody's to decide
     assert Conflict.objects.filter(choice="ours").count() == 25
     assert len(queries) < 30
+
+
+def test_the_list_leads_to_the_decision_in_so_many_words(admin_client: Any, client: Any) -> None:
+    open_one = a_conflict()
+    for field, values in (
+        ("capacity", {"choice": "ours"}),
+        ("name", {"outcome": "ours", "resolved_at": timezone.now()}),
+    ):
+        a_conflict(open_one.link, field=field, **values)
+    address = f"{list_url()}?open=all"
+
+    def led(user: Any) -> dict[str, str]:
+        found = r'<a class="text-link" href="[^"]*/(\d+)/change/">(Decide|Look at both)</a>'
+        told = {int(pk): words for pk, words in re.findall(found, user.get(address).content.decode())}
+        return {row.field: told[row.pk] for row in Conflict.objects.all()}
+
+    assert led(admin_client) == {"description": "Decide", "capacity": "Look at both", "name": "Look at both"}
+    client.force_login(factories.StaffFactory(permissions=["ghl_sync.view_conflict", "trips.view_trip"]))
+    assert set(led(client).values()) == {"Look at both"}
