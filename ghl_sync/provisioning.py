@@ -22,7 +22,7 @@ from ghl_sync.mapping import kinds
 from ghl_sync.mapping.converters import Choice, YesNo, option_label
 from ghl_sync.mapping.fields import FieldMap
 from ghl_sync.mapping.table import MAPS, STAGES
-from ghl_sync.models import Kind, Location, Stage
+from ghl_sync.models import Change, Kind, Link, Location, Stage, WantedOption
 from trips.models import Passenger, Trip, Vendor
 from trips.text import fold_name
 
@@ -76,6 +76,7 @@ class Names:
     trips: frozenset[str] = frozenset()
     vendors: frozenset[str] = frozenset()
     received: frozenset[str] = frozenset()  # trip names that passengers came with
+    coming: frozenset[str] = frozenset()  # those of trips and vendors that are on their way: they become options yet
 
     def of(self, key: str) -> frozenset[str]:
         return self.vendors if key == options.VENDOR_FIELD else self.trips
@@ -90,7 +91,20 @@ def local_names() -> Names:
         trips=frozenset(Trip.objects.exclude(name="").values_list("name", flat=True)),
         vendors=frozenset(Vendor.objects.exclude(name="").values_list("name", flat=True)),
         received=frozenset(raw),
+        coming=_coming_names(),
     )
+
+
+def _coming_names() -> frozenset[str]:
+    trips = Link.objects.due().filter(kind=Kind.TRIP).values("object_id")
+    vendors = Change.objects.filter(kind=Kind.VENDOR).values("object_id")
+    named: Any = Trip.objects.filter(pk__in=trips).order_by().values_list("name")
+    named = named.union(
+        Vendor.objects.filter(pk__in=vendors).order_by().values_list("name"),
+        WantedOption.objects.order_by().values_list("label"),
+        all=True,
+    )
+    return frozenset(name for (name,) in named)
 
 
 # Asking
@@ -332,9 +346,14 @@ def _known_options(row: FieldMap, definition: FieldDef) -> Iterator[Finding]:
 def _growing_options(definition: FieldDef, names: Names) -> Iterator[Finding]:
     what = "vendors'" if definition.key == options.VENDOR_FIELD else "trips'"
     missing = sorted(name for name in names.of(definition.key) if option_label(definition, name) is None)
-    if missing:
-        text = f"{definition.name} lacks {len(missing)} of the {what} names: {_some(missing)}."
-        yield Finding(Level.PROBLEM, "option", text, APPLY, tuple(missing))
+    coming = [name for name in missing if name in names.coming]
+    lacking = [name for name in missing if name not in names.coming]
+    if lacking:
+        text = f"{definition.name} lacks {len(lacking)} of the {what} names: {_some(lacking)}."
+        yield Finding(Level.PROBLEM, "option", text, APPLY, tuple(lacking))
+    if coming:
+        text = f"{definition.name} gets {len(coming)} of the {what} names as soon as they are sent: {_some(coming)}."
+        yield Finding(Level.NOTE, "option", text, "", tuple(coming))
     used = {fold_name(name) for name in names.used(definition.key)}
     unused = [option for option in definition.options if fold_name(option) not in used]
     if unused:

@@ -3,7 +3,8 @@
 What saves, webhooks and pulls miss shows here: `update()`, `bulk_create` and SQL raise no signal, a webhook may be
 lost, a backup may be old. Looking writes nothing but the run and what it found; `repairs` has it mended.
 
-What is on its way, needs a person, is in conflict, or is known to be wrong (an open issue) is no find.
+What is on its way, needs a person, is in conflict, or is known to be wrong (an open issue) is no find; nor is what
+follows another record that is on its way: its passengers' trip name, its trips' vendor.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ghl_sync.client.types import Page, Record
 from ghl_sync.engine import state
 from ghl_sync.engine.absence import MOST_DIRECT_LOOKS
 from ghl_sync.engine.clock import database_now
-from ghl_sync.engine.comparison import Comparison, load_many
+from ghl_sync.engine.comparison import Comparison, following, load_many
 from ghl_sync.engine.intake import LAG_SECONDS
 from ghl_sync.engine.local import MODELS, Local, as_text, load
 from ghl_sync.engine.pull import KIND_ORDER, SMALL_PAGE, rare_collections
@@ -272,11 +273,12 @@ class _Audit:
         resting = [(link, record) for link, record in pairs if link.pk not in moving]
         locals_ = load_many(kind, [link.object_id for link, _record in resting])
         questions = _questions([link.pk for link, _record in resting])
+        led = following(kind, locals_.values())
         for link, record in resting:
             local = locals_.get(link.object_id)
             if local is None:
                 found += self._vanished(kind, link)
-            elif self.compare.suspects(link, local, record, questions.get(link.pk, frozenset())):
+            elif self.compare.suspects(link, local, record, _known(link, questions, led)):
                 found += self._examine(link.pk, record)
         self._store(kind, found)
 
@@ -298,7 +300,7 @@ class _Audit:
         fresh, local = self._fresh(link, record), load(link.kind, link.object_id)
         if fresh is None or local is None:
             return []
-        known = _questions([link.pk]).get(link.pk, frozenset())
+        known = _known(link, _questions([link.pk]), following(link.kind, [local]))
         differing = self.compare.suspects(link, local, fresh, known)
         if not differing:
             return []
@@ -414,6 +416,11 @@ def _questions(link_ids: Collection[int]) -> dict[int, frozenset[str]]:
         for link_id, name in rows.values_list("link_id", "field"):
             found.setdefault(link_id, set()).add(name)
     return {link_id: frozenset(names) for link_id, names in found.items()}
+
+
+def _known(link: Link, questions: Mapping[int, frozenset[str]], led: Mapping[int, frozenset[str]]) -> frozenset[str]:
+    """The fields of this record whose difference is no find."""
+    return questions.get(link.pk, frozenset()) | led.get(link.object_id, frozenset())
 
 
 def _asked_about(kind: str, remote_ids: Collection[str]) -> set[str]:

@@ -12,8 +12,9 @@ from ghl_sync.engine.local import Local
 from ghl_sync.engine.plan import Plan
 from ghl_sync.engine.session import Session
 from ghl_sync.mapping.fields import FieldMap, Way
+from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import read_record
-from ghl_sync.models import Drift, Kind, Link
+from ghl_sync.models import Change, Drift, Kind, Link
 from trips.models import Contact, EmergencyContact, Passenger, Trip
 
 What = Drift.What
@@ -81,6 +82,35 @@ def _differs(row: FieldMap, base: Base, ours: Any, theirs: Any) -> bool:
         # Written along with others, so only one that would mislead is a difference of its own.
         return row.name == "trip_key" and theirs is not None and ours != theirs
     return not base.remote_is(row.name, theirs) and not (theirs is None and not base.known)
+
+
+def following(kind: str, locals_: Iterable[Local]) -> dict[int, frozenset[str]]:
+    """By object's id, the fields that name another record whose own change has yet to go: they follow it by themselves.
+
+    A passenger's trip or a trip's vendor under a new name is one change of theirs, not one of each that names them.
+    """
+    targets = {local.obj.pk: local.target for local in locals_ if local.target is not None}
+    if not targets or kind == Kind.CONTACT:
+        return {}
+    changing = (_changing_vendors if kind == Kind.TRIP else _changing_trips)(set(targets.values()))
+    names = frozenset(row.name for row in MAPS[kind].fields if row.reference and row.way is Way.BOTH)
+    return {pk: names for pk, target in targets.items() if target in changing}
+
+
+def _changing_vendors(ids: Collection[int]) -> set[int]:
+    changes = Change.objects.filter(kind=Kind.VENDOR, object_id__in=ids)
+    return set(changes.order_by().values_list("object_id", flat=True))
+
+
+def _changing_trips(ids: Collection[int]) -> set[int]:
+    """Trips that are due, or bear another name here than both sides last agreed on."""
+    here = dict(Trip._base_manager.filter(pk__in=ids).values_list("pk", "name"))
+    links: Any = Link.objects.filter(kind=Kind.TRIP, object_id__in=ids).with_due()
+    return {
+        link.object_id
+        for link in links
+        if link.is_due or apply.base_of(link).local.get("name") != here.get(link.object_id)
+    }
 
 
 def load_many(kind: str, object_ids: Collection[int]) -> dict[int, Local]:

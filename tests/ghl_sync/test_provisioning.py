@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from ghl_sync.engine.session import Session
-from ghl_sync.models import Link, Location, Pipeline, RemoteField
+from ghl_sync.models import Change, Link, Location, Pipeline, RemoteField
 from ghl_sync.sandbox.routes import SCOPES
 from ghl_sync.sandbox.server import Sandbox
 from tests.factories import TripFactory, VendorFactory
@@ -273,6 +273,7 @@ def test_apply_adds_names_in_one_write_per_drop_down(connected: Sandbox) -> None
     for name in ("Fjords", "Lisbon – Spring", "Andes"):
         TripFactory(name=name)
     VendorFactory(name="North Star")
+    Change.objects.all().delete()  # nothing of them is on its way
     connected.store.add_options("trip_name", ["Lisbon - Spring"])
 
     code, report, _words = doctor()
@@ -290,6 +291,21 @@ def test_apply_adds_names_in_one_write_per_drop_down(connected: Sandbox) -> None
     assert connected.store.field("trip_vendor").options == ("Harbour Tours", "North Star")
     puts = [one for one in connected.writes() if one.method == "PUT" and "customFields" in one.path]
     assert [one.status for one in puts if "Probe" not in one.path] == [200, 200]
+
+
+def test_names_that_are_on_their_way_are_no_problem(connected: Sandbox) -> None:
+    TripFactory(name="Fjords")
+    Change.objects.all().delete()
+    TripFactory(name="Andes")
+    VendorFactory(name="North Star")
+
+    _code, report, _words = doctor()
+
+    assert lines(report, "problem") == [("option", "Name of the trip lacks 1 of the trips' names: Fjords.")]
+    assert [line for line in lines(report, "note") if "gets" in line[1]] == [
+        ("option", "Name of the trip gets 1 of the trips' names as soon as they are sent: Andes."),
+        ("option", "Vendor gets 1 of the vendors' names as soon as they are sent: North Star."),
+    ]
 
 
 def test_unused_options_and_look_alikes_are_notes(connected: Sandbox) -> None:
