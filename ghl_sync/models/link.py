@@ -10,7 +10,7 @@ from django.db.models import BooleanField, Case, Exists, OuterRef, Q, Value, Whe
 from django.db.models.functions import Now
 
 from ghl_sync.models.change import Change
-from ghl_sync.models.conflict import Conflict
+from ghl_sync.models.conflict import Conflict, Issue
 from ghl_sync.models.write import Write
 
 
@@ -98,19 +98,21 @@ class LinkQuerySet(models.QuerySet["Link"]):
     def not_synced(self) -> Self:
         """A few too many, but every one whose state is another than synced, without asking the rest for theirs."""
         asked = Conflict.objects.filter(resolved_at__isnull=True).values("link")
+        kept_back = _kept_back().filter(link__isnull=False).values("link")
         links = Link.objects.order_by()
         resting = links.filter(Q(ignored_at__isnull=False) | Q(leased_until__isnull=False))
         marked = (resting, links.filter(gone_at__isnull=False), links.filter(parked_at__isnull=False))
-        return self.filter(pk__in=_candidates().union(asked, *(rows.values("pk") for rows in marked)))
+        return self.filter(pk__in=_candidates().union(asked, kept_back, *(rows.values("pk") for rows in marked)))
 
     def with_state(self) -> Self:
-        """Adds `state`, one of `State`, as staff read it."""
+        """Adds `state`, one of `State`, as staff read it. One refused field needs a person as a whole record does."""
+        parked_field = Exists(_kept_back().filter(link=OuterRef("pk"))) & ~Q(parked_fields=[])
         asked = Conflict.objects.filter(link=OuterRef("pk"), resolved_at__isnull=True)
         return self.with_due().annotate(
             state=Case(
                 When(ignored_at__isnull=False, then=Value(State.IGNORED)),
                 When(gone_at__isnull=False, then=Value(State.GONE)),
-                When(parked_at__isnull=False, then=Value(State.NEEDS_PERSON)),
+                When(Q(parked_at__isnull=False) | parked_field, then=Value(State.NEEDS_PERSON)),
                 When(Exists(asked), then=Value(State.CONFLICT)),
                 When(leased_until__gt=Now(), then=Value(State.WORKING)),
                 When(is_due=True, failures__gt=0, then=Value(State.RETRYING)),
@@ -119,6 +121,12 @@ class LinkQuerySet(models.QuerySet["Link"]):
                 output_field=models.CharField(),
             )
         )
+
+
+def _kept_back() -> models.QuerySet[Issue]:
+    """Open questions about single fields that are not sent; the index of open issues holds next to nothing."""
+    codes = (Issue.Code.REFUSED, Issue.Code.OSCILLATES)
+    return Issue.objects.filter(closed_at__isnull=True, code__in=codes).order_by()
 
 
 def _candidates() -> Any:
@@ -164,7 +172,7 @@ class Link(models.Model):
     last_error = models.TextField(blank=True)
     last_error_at = models.DateTimeField(null=True, blank=True)
     parked_at = models.DateTimeField(null=True, blank=True)  # needs a person
-    parked_fields = models.JSONField(default=list, blank=True)  # fields GoHighLevel refused; the rest goes
+    parked_fields = models.JSONField(default=list, blank=True)  # refused, or changed back each time; the rest goes
     synced_at = models.DateTimeField(null=True, blank=True)
 
     missed_scans = models.SmallIntegerField(default=0)

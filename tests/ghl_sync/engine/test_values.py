@@ -39,7 +39,7 @@ def test_a_refused_field_rests_and_the_others_go(session: Session, connected: Sa
     assert theirs is not None
     assert (theirs.city, theirs.website) == ("Lisbon", None)
     assert open_issues() == [("refused", "website")]
-    assert (link_of(contact).parked_fields, link_of(contact).state_now()) == (["website"], "synced")
+    assert (link_of(contact).parked_fields, link_of(contact).state_now()) == (["website"], "needs_person")
 
 
 def test_a_mended_field_goes_and_its_issue_ends(session: Session, connected: Sandbox) -> None:
@@ -58,6 +58,7 @@ def test_a_mended_field_goes_and_its_issue_ends(session: Session, connected: San
     assert theirs is not None
     assert theirs.website == "https://example.com"
     assert (open_issues(), link_of(contact).parked_fields) == ([], [])
+    assert link_of(contact).state_now() == "synced"
 
 
 def test_a_kept_value_taken_over_here_ends_the_issue(session: Session, connected: Sandbox) -> None:
