@@ -85,6 +85,11 @@ class Trouble:
     mends: bool
 
     @property
+    def message(self) -> str:
+        """The issue's own words, which name this page: they are read in lists and mails as well."""
+        return self.issue.message.replace("on the page “Fields and drop-downs”", "on this page")
+
+    @property
     def verb(self) -> str:
         return "Make it again" if self.issue.code == Issue.Code.NO_FIELD else "Add it again"
 

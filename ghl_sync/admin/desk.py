@@ -184,9 +184,11 @@ def facts(machinery: Machinery, counts: Counts) -> list[Fact]:
     location = machinery.location
     rows = [_budget(machinery), *_runs(machinery), _webhooks(machinery)]
     if location is not None:
+        first = location.bound_at or location.refreshed_at
+        young = first is None or machinery.now - first <= SILENT  # the queue has had no chance yet
         rows += [
-            _heart("Everything due was last looked for", location.swept_at, machinery.now),
-            _heart("The queue last ran a task", location.queue_ran_at, machinery.now),
+            _heart("Everything due was last looked for", location.swept_at, machinery.now, young=young),
+            _heart("The queue last ran a task", location.queue_ran_at, machinery.now, young=young),
             _heart("The watchdog was last seen", location.watchdog_at, machinery.now, needed=False),
         ]
     if counts.oldest_change is not None:
@@ -234,9 +236,9 @@ def _webhooks(machinery: Machinery) -> Fact:
     return Fact("Last webhook", f"{ago(machinery.event_at)}{waiting}", url=url)
 
 
-def _heart(label: str, at: dt.datetime | None, now: dt.datetime, *, needed: bool = True) -> Fact:
+def _heart(label: str, at: dt.datetime | None, now: dt.datetime, *, needed: bool = True, young: bool = False) -> Fact:
     if at is None:
-        return Fact(label, "never", bad=needed)
+        return Fact(label, "not yet" if needed and young else "never", bad=needed and not young)
     return Fact(label, ago(at), bad=needed and now - at > SILENT)
 
 

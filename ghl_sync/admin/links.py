@@ -146,7 +146,7 @@ class LinkAdmin(ReadOnlyAdmin):
 
     @display(description="GoHighLevel")
     def opened_remotely(self, link: Any) -> SafeString | str:
-        if not link.remote_url:
+        if not link.remote_url or link.gone_at is not None:
             return ""
         return format_html(
             '<a class="text-link" href="{}" target="_blank" rel="noopener">Open in GoHighLevel</a>', link.remote_url

@@ -68,7 +68,7 @@ def panel_for(request: HttpRequest, obj: Any, *, may_sync: bool) -> Panel:
     name = f"admin:{obj._meta.app_label}_{obj._meta.model_name}"
     return Panel(
         badge=badge_of(link, account_of(request)),
-        remote_url=link.remote_url if link else "",
+        remote_url=link.remote_url if link and link.gone_at is None else "",
         events=events_of(link, request.user) if link else [],
         questions=_questions(request.user, link) if link else [],
         timeline_url=reverse("admin:ghl_sync_link_timeline", args=[link.pk]) if link else "",

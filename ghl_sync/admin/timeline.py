@@ -13,6 +13,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -25,7 +26,7 @@ from ghl_sync.admin.fields import PART_LABELS, full_label, label_of, may_read, m
 from ghl_sync.engine.local import MODELS, PARTS, Local, as_text, load
 from ghl_sync.mapping.fields import FieldMap, Way
 from ghl_sync.mapping.table import MAPS
-from ghl_sync.models import Arrival, Conflict, Issue, Link, Write
+from ghl_sync.models import Arrival, Conflict, Drift, Issue, Link, WebhookEvent, Write
 from trips.models import Contact, Trip, Vendor
 
 ENTRIES_A_PAGE = 20
@@ -136,7 +137,9 @@ class Timeline:
 
     def entries(self, history: Sequence[Typed] = ()) -> list[Entry]:
         """Everything, newest first; with `history`, what was typed here as well."""
-        found = [*self._traffic(), *self._questions(), *self._marks(), *(self._typed(one) for one in history)]
+        absences = list(self._absences())
+        found = [*self._traffic(), *self._questions(), *absences, *self._marks(), *self._back(absences)]
+        found += [self._typed(one) for one in history]
         return sorted(found, key=lambda entry: entry.at, reverse=True)
 
     # What went and came
@@ -229,6 +232,32 @@ class Timeline:
             yield Entry(link.gone_at, "Missing in GoHighLevel", note=link.gone_reason, trouble=True)
         if link.ignored_at is not None:
             yield Entry(link.ignored_at, "Not mirrored from here on")
+
+    # When it was missing over there
+
+    def _absences(self) -> Iterator[Entry]:
+        """When the record was found missing over there, as far as anything that is kept knows of it.
+
+        `Link.gone_at` is empty again once the record is back; what webhooks and audits saw stays for a while.
+        """
+        if self.link.remote_id:
+            missing = Q(kind__endswith="Delete") | Q(outcome=WebhookEvent.Outcome.NOT_FOUND)
+            rows = WebhookEvent.objects.filter(missing, record_id=self.link.remote_id).defer("body")
+            for event in rows.order_by("-received_at")[:MOST_ROWS]:
+                said = "GoHighLevel said that it was deleted there."
+                note = said if event.kind.endswith("Delete") else "GoHighLevel did not find it when it was to be read."
+                yield Entry(event.received_at, "Gone in GoHighLevel", CAME[Arrival.Via.WEBHOOK.value], [], note, True)
+        drifts = Drift.objects.filter(link=self.link, what=Drift.What.NOT_THERE).order_by("-found_at")
+        for drift in drifts.only("found_at", "repaired_at")[:MOST_ROWS]:
+            yield Entry(drift.found_at, "Gone in GoHighLevel", "audit", [], "A comparison did not find it there.", True)
+
+    def _back(self, absences: Sequence[Entry]) -> Iterator[Entry]:
+        """That it is there: when it was last read, which is all that is known of when it came back."""
+        link, seen = self.link, self.link.remote_seen_at
+        if not absences or seen is None or link.gone_at is not None or link.deleted_at is not None:
+            return
+        if seen > max(entry.at for entry in absences):
+            yield Entry(seen, "Is in GoHighLevel again", note="This is when it was last read there.")
 
     # What was typed
 
@@ -413,6 +442,7 @@ def timeline_view(request: HttpRequest, link_id: int, site: Any) -> HttpResponse
         "badge": badge_of(link, account_of(request)),
         "record_url": record_url(request.user, link),
         "page": page,
+        "last_read": moment_of(link.remote_seen_at) if link.remote_seen_at else "",
         "sources": timeline.sources(history),
     }
     return TemplateResponse(request, "admin/ghl_sync/timeline.html", context)

@@ -307,6 +307,36 @@ def test_what_keeps_it_going_is_told_and_what_stands_still_is_marked(admin_clien
     assert [alarm.message for alarm in page.context["alarms"]] == ["The queue stands still."]
 
 
+def test_a_gone_field_s_trouble_does_not_send_one_to_the_page_it_stands_on(
+    admin_client: Any, session: Session, connected: Sandbox
+) -> None:
+    trip = a_trip(capacity=12)
+    due.run_due(session)
+    pull(Session(), full=True)
+    connected.store.remove_field("max_passengers")
+    connected.edit(link_of(trip).remote_id, fields={"trip_description": "Sea"})
+    pull(Session())
+    text = admin_client.get(reverse("admin:ghl_sync_remotefield_changelist")).content.decode()
+
+    assert "Have it made again on this page (or by `manage.py ghl_setup" in text
+    assert "on the page “Fields and drop-downs”" not in text
+
+
+@pytest.mark.parametrize(
+    ("since", "fact"), [(1, ("not yet", False)), (4, ("never", True))], ids=["first minutes", "later"]
+)
+def test_what_never_ran_is_marked_once_it_had_its_chance(
+    admin_client: Any, account: Location, since: int, fact: tuple[str, bool]
+) -> None:
+    Location.objects.update(
+        bound_at=timezone.now() - dt.timedelta(minutes=since), swept_at=None, queue_ran_at=None, watchdog_at=None
+    )
+    facts = {one.label: (one.text, one.bad) for one in admin_client.get(reverse(DESK)).context["facts"]}
+
+    assert [facts["Everything due was last looked for"], facts["The queue last ran a task"]] == [fact, fact]
+    assert facts["The watchdog was last seen"] == ("never", False)
+
+
 def test_what_waits_for_a_person_is_not_late(admin_client: Any, account: Location) -> None:
     now = timezone.now()
     trips = factories.TripFactory.create_batch(5)

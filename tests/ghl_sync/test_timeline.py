@@ -17,7 +17,7 @@ from ghl_sync.admin.timeline import Step, Timeline
 from ghl_sync.engine import due, inbox, state
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.session import Session
-from ghl_sync.models import Arrival, Conflict, Issue, Link, WebhookEvent, Write
+from ghl_sync.models import Arrival, Conflict, Drift, Issue, Link, Run, WebhookEvent, Write
 from ghl_sync.sandbox.server import Sandbox
 from tests import factories
 from tests.ghl_sync.engine.mirror import a_trip, link_of
@@ -278,3 +278,67 @@ def test_the_panel_tells_what_was_sent_and_fetched_last(client: Any, ana: Any) -
     ]
     assert url(link) in page.content.decode()
     assert Timeline(link, ana).traffic()[0].trouble is False
+
+
+def test_what_was_gone_and_is_back_tells_of_it(client: Any, ana: Any) -> None:
+    link = a_quiet_link(factories.TripFactory(), remote_id="op77", location_id="loc1")
+    at = {n: NOW + dt.timedelta(minutes=n) for n in range(5)}
+    for n, kind, outcome, record in (
+        (0, "OpportunityUpdate", "compared", "op77"),
+        (1, "OpportunityDelete", "compared", "op77"),
+        (2, "OpportunityUpdate", "not_found", "op77"),
+        (2, "OpportunityDelete", "compared", "another"),
+    ):
+        WebhookEvent.objects.create(
+            delivery_id=f"{n}{kind}", kind=kind, outcome=outcome, record_id=record, received_at=at[n]
+        )
+    run = Run.objects.create(mode="audit", finished_at=at[3], ok=True)
+    Drift.objects.create(run=run, link=link, kind="trip", what="not_there", found_at=at[3])
+    Drift.objects.create(run=run, link=link, kind="trip", what="differs", found_at=at[3])
+    gone = [
+        ("Gone in GoHighLevel", "audit", [], "A comparison did not find it there."),
+        ("Gone in GoHighLevel", "webhook", [], "GoHighLevel did not find it when it was to be read."),
+        ("Gone in GoHighLevel", "webhook", [], "GoHighLevel said that it was deleted there."),
+    ]
+    before = told(client.get(url(link)))
+    Link.objects.filter(pk=link.pk).update(remote_seen_at=at[4])
+
+    assert before == gone
+    assert told(client.get(url(link))) == [
+        ("Is in GoHighLevel again", "", [], "This is when it was last read there."),
+        *gone,
+    ]
+    Link.objects.filter(pk=link.pk).update(gone_at=at[4], gone_reason="Not found.")
+    assert told(client.get(url(link))) == [("Missing in GoHighLevel", "", [], "Not found."), *gone]
+
+
+def test_a_record_that_was_only_fetched_says_when_it_was_last_read(client: Any, ana: Any) -> None:
+    link = a_quiet_link(factories.TripFactory(), remote_id="op77", location_id="loc1", remote_seen_at=NOW)
+    text = client.get(url(link)).content.decode()
+    assert "Nothing has changed since it was fetched" in text
+    assert "It was last read in GoHighLevel on 24 Nov 2026, 10:12." in text
+
+
+def test_a_record_with_an_open_issue_tells_of_it(client: Any, ana: Any) -> None:
+    link = a_quiet_link(factories.TripFactory())
+    Issue.objects.create(link=link, code="moved", message="It stands in Sales.", opened_at=NOW)
+    assert told(client.get(url(link))) == [("Moved to another pipeline", "", [], "It stands in Sales.")]
+
+
+def test_what_is_gone_is_not_opened_in_gohighlevel(client: Any, ana: Any) -> None:
+    trip = factories.TripFactory()
+    link = a_quiet_link(trip, remote_id="op77", location_id="loc1", gone_at=NOW)
+    addresses = [
+        url(link),
+        reverse("admin:trips_trip_change", args=[trip.pk]),
+        reverse("admin:ghl_sync_link_changelist"),
+        reverse("admin:ghl_sync_link_change", args=[link.pk]),
+        reverse("admin:ghl_sync_conflict_record", args=[link.pk]),
+    ]
+
+    def offering() -> list[str]:
+        return [address for address in addresses if "Open in GoHighLevel" in client.get(address).content.decode()]
+
+    gone = offering()
+    Link.objects.filter(pk=link.pk).update(gone_at=None)
+    assert (gone, offering()) == ([], addresses)
