@@ -83,7 +83,7 @@ class ConflictAdmin(QuestionAdmin):
         may = conflict.link.deleted_at is None and may_decide(conflict.viewer, conflict.link.kind, conflict.field)
         url = reverse("admin:ghl_sync_conflict_change", args=[conflict.pk])
         words = "Decide" if may and not decided else "Look at both"
-        return format_html('<a class="text-link" href="{}">{}</a>', url, words)
+        return format_html('<a class="conflict-decide text-link" href="{}">{}</a>', url, words)
 
     @display(description="TripBuilder")
     def ours(self, conflict: Any) -> str:

@@ -611,7 +611,7 @@ def test_the_list_leads_to_the_decision_in_so_many_words(admin_client: Any, clie
     address = f"{list_url()}?open=all"
 
     def led(user: Any) -> dict[str, str]:
-        found = r'<a class="text-link" href="[^"]*/(\d+)/change/">(Decide|Look at both)</a>'
+        found = r'<a class="conflict-decide text-link" href="[^"]*/(\d+)/change/">(Decide|Look at both)</a>'
         told = {int(pk): words for pk, words in re.findall(found, user.get(address).content.decode())}
         return {row.field: told[row.pk] for row in Conflict.objects.all()}
 
