@@ -42,7 +42,8 @@ class Forecast:
         if not self.calls:
             return ""
         share = "" if self.share_of_day is None else f", {_percent(self.share_of_day)} of GoHighLevel's limit for a day"
-        words = f"Takes some {self.calls:,} calls{share}, about {_duration(self.minutes)}."
+        calls = "1 call" if self.calls == 1 else f"some {self.calls:,} calls"
+        words = f"Takes {calls}{share}, about {_duration(self.minutes)}."
         if self.left_today is not None and self.calls > self.left_today:
             words += (
                 f" Today {self.left_today:,} calls are left for it; the rest goes on by itself at {self.goes_on_at}."

@@ -88,7 +88,7 @@ def _oldest_due_seconds(now: dt.datetime) -> float | None:
 
 
 def _last_pull() -> dict[str, Any] | None:
-    run = Run.objects.filter(finished_at__isnull=False).order_by("-finished_at").first()
+    run = Run.objects.exclude(mode=Run.Mode.AUDIT).filter(finished_at__isnull=False).order_by("-finished_at").first()
     if run is None or run.finished_at is None:
         return None
     return {"at": run.finished_at.isoformat(), "mode": run.mode, "ok": run.ok}

@@ -220,9 +220,10 @@ def _fault_of(row: Schedule) -> str:
 
 def _guards() -> Iterator[tuple[str, str]]:
     for asked in Approval.objects.filter(answer=Approval.Answer.ASKED):
+        effect = asked.get_effect_display()
         yield (
             f"{asked.effect} {asked.kind} {asked.field}".strip(),
-            f"{asked.count} of {asked.of} records: {asked.get_effect_display().lower()}. So many at once wait for a "
+            f"{asked.count} of {asked.of} records: {effect[0].lower()}{effect[1:]}. So many at once wait for a "
             "person's yes or no in the admin; everything else goes on.",
         )
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,10 +22,31 @@ COULD_NOT_RUN = 2
 INTERRUPTED = 130
 
 
+def said(number: int, one: str, many: str = "") -> str:
+    """ "1 call" or "3 calls"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+@contextmanager
+def quiet_queue() -> Iterator[None]:
+    """Within the block the queue tells of trouble only, not of each task that it is handed."""
+    logger = logging.getLogger("django-q")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 class ReportingCommand(BaseCommand):
     """A command that reports counts: `--json` for programs, lines on stderr for people."""
 
     as_json = False
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        with quiet_queue():
+            return super().execute(*args, **options)
 
     def say(self, words: str) -> None:
         """A line for the person at the terminal; stdout stays free for the report."""

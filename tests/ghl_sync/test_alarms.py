@@ -216,6 +216,10 @@ def test_guards_that_ask_and_a_spent_budget_are_told(session: Session) -> None:
     Location.objects.update(daily_limit=200_000, daily_remaining=0, daily_reset_at=ago(hours=-2), calls_today=12)
     alarms.check()
     assert open_alarms() == [("budget", ""), ("guard", "delete_there trip")]
+    assert Alarm.objects.get(code="guard").message == (
+        "40 of 100 records: opportunities deleted in GoHighLevel. So many at once wait for a person's yes or no in the "
+        "admin; everything else goes on."
+    )
     Approval.objects.filter(pk=asked.pk).update(answer="yes")
     Location.objects.update(daily_remaining=7)
     alarms.check()

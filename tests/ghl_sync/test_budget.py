@@ -38,6 +38,7 @@ def test_a_forecast_counts_a_look_and_a_write_for_each_record(account: Location)
     minutes = pytest.approx(14_400 / (100 / 10.2) / 60)
     assert found == Forecast(records=7200, calls=14_400, minutes=minutes, share_of_day=None, left_today=None)
     assert found.text == "Takes some 14,400 calls, about 24 minutes."
+    assert budget.forecast({"trip": 1}, writes=0).text == "Takes 1 call, about a minute."
 
 
 def test_records_that_are_only_looked_at_take_a_call_each(account: Location) -> None:

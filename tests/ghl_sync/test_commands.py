@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, reset_queries
 from django.utils import timezone
 
+from ghl_sync.engine import state
 from ghl_sync.engine.session import Session, unlogged_queries
 from ghl_sync.models import Change, Link, Location, Run
 from ghl_sync.sandbox.server import Sandbox
@@ -242,3 +244,48 @@ def test_a_wrong_token_typed_once_stops_nobody_for_long(session: Session, connec
     settings.GHL_API_TOKEN = right
     assert run("pull_ghl", "--json")[0] == 0  # a person does not wait for the minute
     assert Location.objects.get().paused_at is None
+
+
+def test_one_of_a_thing_is_said_as_one(session: Session, connected: Sandbox) -> None:
+    contact = connected.store.add_contact(first_name="Ines", email="ines@example.com")
+    connected.store.add_opportunity(
+        pipeline="Passenger", name="Ines", contact_id=contact.id, fields={"trip_name": "Fjords"}
+    )
+    words = run("pull_ghl", "--full")[2]
+    assert "1 passenger names no trip that is known here; see the admin's work list “Not linked to a trip”." in words
+
+
+def test_while_sending_is_paused_no_cost_is_told(session: Session, connected: Sandbox) -> None:
+    ContactFactory()
+    state.switch(session.location, "sending", user=None, paused=True)
+    code, _body, words = run("push_ghl", "--due")
+    assert code == 1
+    assert "Takes" not in words
+
+
+class _Heard(logging.Handler):
+    """Keeps what was logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def test_what_the_queue_is_handed_is_not_told_among_a_command_s_words(session: Session, connected: Sandbox) -> None:
+    logger, heard = logging.getLogger("django-q"), _Heard()
+    before = logger.level
+    logger.addHandler(heard)
+    logger.setLevel(logging.INFO)
+    try:
+        ContactFactory()
+        handed = [line.partition(" ")[0] for line in heard.lines]
+        heard.lines.clear()
+        code = run("ghl_selftest", "--json")[0]
+        level = logger.level
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(heard)
+    assert (handed, code, heard.lines, level) == (["Enqueued"], 0, [], logging.INFO)

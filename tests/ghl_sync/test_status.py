@@ -120,11 +120,21 @@ def test_questions_and_the_last_pull_are_told():
     ended = timezone.now()
     Run.objects.create(mode="full", finished_at=ended, ok=False)
     Run.objects.create(mode="incremental")
+    Run.objects.create(mode="audit", finished_at=ended + dt.timedelta(minutes=1), ok=True)
 
     found = status()
 
     assert (found["issues"], found["unlinked"]) == (1, 1)
     assert found["last_pull"] == {"at": ended.isoformat(), "mode": "full", "ok": False}
+
+
+def test_people_read_the_last_pull_in_the_office_s_time(capsys):
+    ended = dt.datetime(2027, 6, 3, 22, 57, 42, 478000, tzinfo=dt.UTC)
+    Run.objects.create(mode="full", finished_at=ended, ok=True)
+    with timezone.override("Europe/Lisbon"):
+        call_command("ghl_status")
+
+    assert "\nLast pull: 3 Jun 2027, 23:57, full, all well.\n" in capsys.readouterr().out
 
 
 def test_switches_alarms_and_the_watchdog_are_told(settings, capsys):

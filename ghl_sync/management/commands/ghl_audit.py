@@ -7,7 +7,7 @@ from typing import Any
 
 from ghl_sync.engine import audit, repairs
 from ghl_sync.engine.session import Session, unlogged_queries
-from ghl_sync.management.output import RECORD_FAILED, Bars, ReportingCommand
+from ghl_sync.management.output import RECORD_FAILED, Bars, ReportingCommand, said
 from ghl_sync.models import Drift
 
 # So many finds are printed; the admin lists them all.
@@ -48,7 +48,8 @@ class Command(ReportingCommand):
         for name in ("contacts", "trips", "passengers"):
             found: audit.KindFound = getattr(report, name)
             self.say(
-                f"{name.capitalize():<11} {found.seen:>6} compared, {found.waiting} on their way, {found.drifts} finds."
+                f"{name.capitalize():<11} {found.seen:>6} compared, {found.waiting} on their way, "
+                f"{said(found.drifts, 'find')}."
             )
         for drift in drifts:
             self.say(_line(drift))
@@ -56,8 +57,8 @@ class Command(ReportingCommand):
             self.say(f"… and {report.drifts - len(drifts)} more; the admin's list “Differences” has them all.")
         if report.error:
             self.say(report.error)
-        words = f"{report.drifts} differences" if report.drifts != 1 else "1 difference"
-        self.say(f"{words} found in {report.seconds:.1f} s and {report.calls} calls.")
+        words = said(report.drifts, "difference")
+        self.say(f"{words} found in {report.seconds:.1f} s and {said(report.calls, 'call')}.")
         if report.repaired:
             self.say(
                 f"{report.repaired} of them were handed to the sync; `manage.py push_ghl` sends what is due at once."

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.utils import formats, timezone
 
 from ghl_sync.conf import NOT_CONFIGURED, config
+from ghl_sync.management.output import said
 from ghl_sync.status import status
 
 # What is due goes within a minute, or two when a sweep is full; after this something is wrong.
@@ -42,36 +45,36 @@ def _standing(found: dict[str, Any]) -> list[str]:
     if found["due_now"] and (found["oldest_due_seconds"] or 0) > STILL_SECONDS:
         minutes = round(found["oldest_due_seconds"] / 60)
         return [
-            f"Nothing moves: {_count(found['due_now'], 'record')} could go, the oldest for {minutes} minutes. Is the "
+            f"Nothing moves: {said(found['due_now'], 'record')} could go, the oldest for {minutes} minutes. Is the "
             "queue running? Restart it (manage.py qcluster), or send here and now with manage.py push_ghl."
         ]
     return ["Running."]
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def lines(found: dict[str, Any]) -> list[str]:
     """The same for a person."""
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in found["links"].items() if count)
     oldest = found["oldest_due_seconds"]
-    pull = found["last_pull"]
     return [
         *_standing(found),
         *(f"Alarm: {message}" for message in found["alarms"]),
         f"Records: {states or 'none yet; run manage.py pull_ghl'}.",
         f"Due: {found['due']}, of which {found['due_now']} now"
         + (f"; the oldest has waited {oldest:.0f} s." if oldest is not None else "."),
-        f"For a person: {_count(found['conflicts'], 'conflict')}, {_count(found['issues'], 'issue')}, "
-        f"{_count(found['unlinked'], 'passenger')} without a trip.",
-        f"Last pull: {pull['mode']} at {pull['at']}, {'all well' if pull['ok'] else 'not complete'}."
-        if pull
-        else "Last pull: never.",
+        f"For a person: {said(found['conflicts'], 'conflict')}, {said(found['issues'], 'issue')}, "
+        f"{said(found['unlinked'], 'passenger')} without a trip.",
+        _last_pull(found["last_pull"]),
         f"Calls today: {found['calls_today']}.",
         _watchdog(found),
         *([] if settings.ADMINS else ["Nobody is mailed when something is wrong: set ADMINS in .env."]),
     ]
+
+
+def _last_pull(pull: dict[str, Any] | None) -> str:
+    if pull is None:
+        return "Last pull: never."
+    at = formats.date_format(timezone.localtime(dt.datetime.fromisoformat(pull["at"])), "j M Y, H:i")
+    return f"Last pull: {at}, {pull['mode']}, {'all well' if pull['ok'] else 'not complete'}."
 
 
 def _watchdog(found: dict[str, Any]) -> str:

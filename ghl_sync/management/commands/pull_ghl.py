@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from ghl_sync.engine.pull import pull
 from ghl_sync.engine.results import KindCounts, PullReport
 from ghl_sync.engine.session import Session, unlogged_queries
-from ghl_sync.management.output import COULD_NOT_RUN, RECORD_FAILED, Bars, ReportingCommand
+from ghl_sync.management.output import COULD_NOT_RUN, RECORD_FAILED, Bars, ReportingCommand, said
 
 KINDS = ("contacts", "trips", "passengers", "definitions")
 
@@ -62,13 +62,13 @@ class Command(ReportingCommand):
     def _tell(self, report: PullReport, missing: list[str]) -> None:
         verb = "would have" if report.dry_run else "have"
         article = "An" if report.mode == "incremental" else "A"
-        self.say(f"{article} {report.mode} pull of {report.seconds:.1f} s and {report.calls} calls.")
+        self.say(f"{article} {report.mode} pull of {report.seconds:.1f} s and {said(report.calls, 'call')}.")
         for name in ("contacts", "trips", "passengers"):
             counts: KindCounts = getattr(report, name)
             self.say(
                 f"{name.capitalize():<11} {counts.seen:>6} seen: {verb} created {counts.created}, updated "
-                f"{counts.updated}; {counts.unchanged} unchanged, {counts.issues} issues, {counts.failed} failed, "
-                f"{counts.gone} gone."
+                f"{counts.updated}; {counts.unchanged} unchanged, {said(counts.issues, 'issue')}, "
+                f"{counts.failed} failed, {counts.gone} gone."
             )
         if report.error:
             self.say(f"Not everything could be read: {report.error}")
@@ -78,10 +78,8 @@ class Command(ReportingCommand):
                 f"{'it' if len(missing) == 1 else 'them'}. `manage.py ghl_setup` says what to do."
             )
         if report.passengers.unlinked:
-            self.say(
-                f"{report.passengers.unlinked} passengers name no trip that is known here; the admin's work list "
-                "“Not linked to a trip” has them."
-            )
+            unlinked = said(report.passengers.unlinked, "passenger names", "passengers name")
+            self.say(f"{unlinked} no trip that is known here; see the admin's work list “Not linked to a trip”.")
 
 
 def _moment(text: str) -> dt.datetime:

@@ -13,7 +13,7 @@ from ghl_sync import budget
 from ghl_sync.engine import due, outbox
 from ghl_sync.engine.results import PushReport
 from ghl_sync.engine.session import Session
-from ghl_sync.management.output import RECORD_FAILED, ReportingCommand
+from ghl_sync.management.output import RECORD_FAILED, ReportingCommand, said
 from ghl_sync.models import Link
 
 KINDS = ("trips", "passengers", "contacts")
@@ -38,6 +38,8 @@ class Command(ReportingCommand):
         kinds = [kind for kind in due.KIND_ORDER if not options["only"] or f"{kind}s" in options["only"]]
         with self.reporting(PushReport().as_json()):
             session = Session(read_only=options["dry_run"])
+            if not options["dry_run"]:
+                self._check(session)
             self._foretell(kinds, everything=options["all"])
             if options["dry_run"]:
                 report = due.preview(session, kinds=kinds, everything=options["all"])
@@ -62,10 +64,13 @@ class Command(ReportingCommand):
         for words in filter(None, (cost.text, budget.stages_text(moved))):
             self.say(words)
 
-    def _send(self, session: Session, kinds: list[Any], *, everything: bool) -> PushReport:
+    def _check(self, session: Session) -> None:
+        """Raises CannotRun when nothing may be sent: then what it would cost is of no interest."""
         session.check_bound()
         session.check_running(at_once=True)
         session.check_sending()
+
+    def _send(self, session: Session, kinds: list[Any], *, everything: bool) -> PushReport:
         if everything:
             outbox.mark_all(kinds)
         with session.stop_on_trouble(), tqdm(desc="records", unit="", disable=None) as bar:
@@ -76,7 +81,7 @@ class Command(ReportingCommand):
         self.say(
             f"{verb} created {report.created}, updated {report.updated}, deleted {report.deleted}; "
             f"{report.unchanged} unchanged, {report.waiting} waiting, {report.failed} failed "
-            f"({report.calls} calls, {report.seconds:.1f} s)."
+            f"({said(report.calls, 'call')}, {report.seconds:.1f} s)."
         )
         if report.failed:
             self.say("What failed needs a person; the admin's list “Synced records” says why.")
