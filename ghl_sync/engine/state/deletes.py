@@ -26,6 +26,7 @@ def keep_rows(link_id: int, rows: str) -> None:
 def hold_delete(link_id: int, seconds: float) -> None:
     """The object is deleted here, in the caller's transaction; nothing leaves before `seconds` have passed."""
     Link.objects.filter(pk=link_id).update(**_held(seconds))
+    _settle_unsendable(link_id)
 
 
 def _held(seconds: float) -> dict[str, Any]:
@@ -37,6 +38,13 @@ def _held(seconds: float) -> dict[str, Any]:
 def bury(link: Link, seconds: float) -> None:
     """The object of a claimed link turned out to be gone, unreported: a tombstone from now on, and held as well."""
     keep(link, **_held(seconds))
+    _settle_unsendable(link.pk)
+
+
+def _settle_unsendable(link_id: int) -> None:
+    """What a deleted record holds needs no field or option over there; its undo asks for them again."""
+    codes = (Issue.Code.NO_OPTION, Issue.Code.NO_FIELD)
+    Issue.objects.filter(link=link_id, code__in=codes, closed_at__isnull=True).update(closed_at=Now())
 
 
 def wait_held(link: Link) -> None:

@@ -109,6 +109,26 @@ def test_a_delete_is_committed_or_rolled_back_with_its_hold(session: Session, he
     assert (link.deleted_at, link.held_until, DeletedRecord.objects.count()) == (None, None, 0)
 
 
+def test_a_field_that_is_missing_is_asked_for_by_no_deleted_record(
+    session: Session, held: None, connected: Sandbox
+) -> None:
+    def asks_for() -> list[tuple[str, str]]:
+        return list(Issue.objects.filter(closed_at=None, link=link).values_list("code", "field"))
+
+    connected.store.remove_field("trip_description")
+    session.refresh_definitions()
+    trip = a_trip(description="Slow boats")
+    link = link_of(trip)
+    due.run_due(session)
+    before = asks_for()
+    removed(trip)
+    while_held = asks_for()
+    deleting.undo(Link.objects.get(pk=link.pk))
+    due.run_due(session)
+
+    assert (before, while_held, asks_for()) == ([("no_field", "description")], [], [("no_field", "description")])
+
+
 def test_a_contact_is_not_held(session: Session, held: None, connected: Sandbox) -> None:
     contact = ContactFactory()
     due.run_due(session)
