@@ -118,6 +118,7 @@ class Taken:
     url: str
     is_deleted: bool
     detach_url: str
+    put_away_url: str  # of the record that was to be linked, when it is gone over there
 
 
 def _taken(user: Any, link: Link, remote_id: str) -> Taken | None:
@@ -130,7 +131,8 @@ def _taken(user: Any, link: Link, remote_id: str) -> Taken | None:
     if is_deleted and other.kind in seen_kinds(user):
         url = reverse("admin:ghl_sync_deleted")
     detach = "" if is_deleted or other.kind == Kind.CONTACT else confirm_url("detach-ignore", [other.pk])
-    return Taken(str(other), url, is_deleted, detach)
+    put_away = confirm_url("put-away", [link.pk]) if link.gone_at is not None else ""
+    return Taken(str(other), url, is_deleted, detach, put_away)
 
 
 def _rows(user: Any, link: Link, preview: adoption.Preview) -> Iterator[dict[str, str]]:

@@ -792,6 +792,14 @@ def test_a_card_that_was_taken_in_already_leads_to_both_ways_out(
         "Trip Fjords", reverse("admin:trips_trip_change", args=[copy.pk]), False
     )  # fmt: skip
     assert (f'href="{taken.url}"' in text, escape(taken.detach_url) in text) == (True, True)
+    assert (taken.put_away_url, "delete this one here" in text) == ("", True)
+
+    Link.objects.filter(pk=link_of(trip).pk).update(gone_at=timezone.now())
+    page = adopt(admin_client, trip, made.id, "look")
+    put_away = page.context["taken"].put_away_url
+    assert put_away == bulk.confirm_url("put-away", [link_of(trip).pk])
+    assert f'{escape(put_away)}">accept that this one is gone</a>' in page.content.decode()
+    Link.objects.filter(pk=link_of(trip).pk).update(gone_at=None)
 
     # The second way, by its own words: the card is there all the while and belongs to the older trip in the end.
     form = admin_client.get(taken.detach_url)

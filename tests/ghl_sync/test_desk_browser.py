@@ -405,6 +405,29 @@ def test_a_held_delete_is_undone(desk: Desk, session: Session, connected: Sandbo
     assert at_rest(connected, [("Fjords", 10)])
 
 
+def test_many_held_deletes_are_undone_at_once(desk: Desk, session: Session, connected: Sandbox, settings: Any) -> None:
+    settings.GHL_DELETE_HOLD_SECONDS = LONG_HOLD
+    for number in range(3):
+        a_synced_trip(session, name=f"Fjords {number}").delete()
+    desk.open()
+    desk.number("Deletes not sent yet").click()
+    boxes, whole = desk.page.locator("input[name=chosen]"), desk.page.get_by_label("Select all of this page")
+    whole.check()
+    expect(boxes.and_(desk.page.locator(":checked"))).to_have_count(3)
+    boxes.first.uncheck()
+    expect(whole).not_to_be_checked()
+    desk.press("Undo selected")
+    desk.says("2 records are back, with everything that belonged to them.")
+    expect(boxes).to_have_count(1)
+    whole.check()
+    desk.press("Undo selected")
+    desk.says("1 record is back, with everything that belonged to it.")
+    desk.says("No delete is waiting")
+    desk.queue_works()
+
+    assert at_rest(connected, [(f"Fjords {number}", 10) for number in range(3)])
+
+
 @pytest.mark.parametrize(("button", "left"), [("Restore here", [("Fjords", 15)]), ("Delete there too", [])])
 def test_what_was_deleted_here_and_changed_there_is_decided(
     desk: Desk, session: Session, connected: Sandbox, button: str, left: list[tuple[str, int | None]]
@@ -510,7 +533,7 @@ def test_a_conflict_is_decided(desk: Desk, session: Session, connected: Sandbox)
     assert troubles() == {"conflict": 1, "conflicts": 1}
     desk.open()
     desk.number("Conflicts").click()
-    desk.page.locator("#result_list tbody a").first.click()
+    desk.follow("Decide")
     desk.page.get_by_role("radio").nth(1).check()
     desk.press("Apply what is picked")
     desk.says("1 conflict is decided; both sides follow in a moment.")
