@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from ghl_sync.engine import deleting, due, guards, options, push, rehearsal, res
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.models import Change, FieldRule, Issue, Link, Location, RemoteField, WantedOption
 from ghl_sync.sandbox.server import Sandbox
+from tests.clusters import eventually, running
 from tests.factories import ContactFactory, PassengerFactory, TripFactory
 from trips.models import Contact, Passenger, Trip
 
@@ -396,4 +398,19 @@ def test_an_interruption_cleans_up_too(connected: Sandbox, monkeypatch: pytest.M
     monkeypatch.setattr(selftest.SelfTest, "_enrol", interrupted)
 
     assert run()[0] == 130
+    nothing_is_left(connected)
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("held")
+def test_beside_a_running_queue_it_takes_away_what_a_failed_step_left(
+    session: Session, connected: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "PATIENCE_SECONDS", 30.0)
+    connected.store.remove_field("opportunity.room_occupancy")
+    with running(tmp_path / "cluster.log"):
+        code, report, _words = run()
+        eventually(lambda: not Link.objects.due().exists())
+
+    assert (code, failed(report)) == (1, [("enrol", OCCUPANCY)])
     nothing_is_left(connected)
