@@ -24,6 +24,7 @@ from ghl_sync import schedules, tasks
 from ghl_sync.conf import config
 from ghl_sync.engine import alarms
 from ghl_sync.engine.clock import database_now
+from ghl_sync.management.output import quiet_queue
 from ghl_sync.models import Location, Run
 
 logger = logging.getLogger("ghl_sync.watchdog")
@@ -57,12 +58,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         watchdog = Watchdog(self._say)
-        if options["once"]:
-            watchdog.look()
-            return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, watchdog.stop)
-        watchdog.run()
+        with quiet_queue():
+            if options["once"]:
+                watchdog.look()
+                return
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, watchdog.stop)
+            watchdog.run()
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
