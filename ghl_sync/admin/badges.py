@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from ghl_sync.admin.account import Account
+from ghl_sync.admin.fields import label_of
 from ghl_sync.models import Link, State, kind_of
 from trips.admin.base import badge
 
@@ -71,12 +72,18 @@ def _text(link: Any, state: State, account: Account) -> str:
     if state is State.RETRYING:
         return _with(f"Trying again {_until(link.next_attempt_at)}".strip(), link.last_error or _why_idle(account))
     if state is State.NEEDS_PERSON:
-        return _with("Needs you", link.last_error)
+        return _with("Needs you", link.last_error or _not_sent(link))
     if state is State.CONFLICT:
         return "Conflict: both sides changed the same field"
     if state is State.GONE:
         return _with("Gone in GoHighLevel", link.gone_reason)
     return "Not mirrored" if state is State.IGNORED else str(state.label)
+
+
+def _not_sent(link: Link) -> str:
+    """The fields that are left out when the record is sent; their open issues say why."""
+    names = ", ".join(label_of(link.kind, name) for name in link.parked_fields)
+    return f"not sent any more: {names}" if names else ""
 
 
 def _with(head: str, reason: str) -> str:

@@ -109,7 +109,13 @@ def _approvals(user: Any, counts: Counts) -> list[Number]:
 def _asking(user: Any, counts: Counts) -> list[Number]:
     gone = "Deleted there and kept here: create it again, put it away, or link another one."
     return [
-        _by_state(counts, State.NEEDS_PERSON, "Needs you", "GoHighLevel refuses it and says why.", trouble=True),
+        _by_state(
+            counts,
+            State.NEEDS_PERSON,
+            "Needs you",
+            "GoHighLevel refuses it, or keeps changing a field back.",
+            trouble=True,
+        ),
         Number(
             "Conflicts",
             counts.conflicts,

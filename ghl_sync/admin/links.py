@@ -170,7 +170,7 @@ class LinkAdmin(ReadOnlyAdmin):
     def key_shown(self, link: Any) -> str:
         return link.key
 
-    @display(description="fields GoHighLevel refused")
+    @display(description="fields not sent any more")
     def refused_fields(self, link: Any) -> str:
         return ", ".join(label_of(link.kind, name) for name in link.parked_fields)
 

@@ -119,6 +119,14 @@ def test_badge_of_each_state(values, wanted):
     assert badge_for(trip) == wanted
 
 
+def test_badge_of_a_field_that_is_not_sent_any_more_names_it():
+    trip = factories.TripFactory()
+    link = link_of(trip, parked_fields=["capacity"], synced_at=timezone.now())
+    Issue.objects.create(link=link, code="oscillates", field="capacity", message="It keeps changing back.")
+
+    assert badge_for(trip) == Badge("needs_person", "Needs you: not sent any more: capacity", "", "bad", True)
+
+
 def test_badge_of_a_conflict_and_of_an_object_without_a_link():
     trip, other = factories.TripFactory(), factories.TripFactory()
     Conflict.objects.create(link=link_of(trip), field="capacity", policy="ask")
