@@ -19,7 +19,36 @@ from ghl_sync import schedules
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_HINT = "no chromium on PATH; install it with: apt-get install chromium"
-PAGE_FIXTURES = {"client", "admin_client"}
+# What asks the database for locks, transactions, search, counts of many rows, or is killed with it.
+MAY_DIFFER = (
+    "chaos/",
+    "ghl_sync/engine/test_audit",
+    "ghl_sync/engine/test_binding",
+    "ghl_sync/engine/test_deletes",
+    "ghl_sync/engine/test_due",
+    "ghl_sync/engine/test_guards",
+    "ghl_sync/engine/test_limits",
+    "ghl_sync/engine/test_pull",
+    "ghl_sync/engine/test_push",
+    "ghl_sync/engine/test_races",
+    "ghl_sync/engine/test_workers",
+    "ghl_sync/test_cluster",
+    "ghl_sync/test_commands",
+    "ghl_sync/test_desk.py",
+    "ghl_sync/test_enqueue",
+    "ghl_sync/test_receivers",
+    "ghl_sync/test_status",
+    "ghl_sync/test_tasks",
+    "ghl_sync/test_watchdog",
+    "ghl_sync/test_webhooks",
+    "trips/test_deletion",
+    "trips/test_edit",
+    "trips/test_encryption",
+    "trips/test_models",
+    "trips/test_querysets",
+    "trips/test_search",
+    "trips/test_services",
+)
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "admin_client", "admin_user"}
 
 
@@ -38,7 +67,7 @@ def is_loopback(host: str) -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--database-only", action="store_true", help="leave out what another database cannot change")
+    parser.addoption("--may-differ", action="store_true", help="only what PostgreSQL may end otherwise than SQLite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,22 +78,15 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(CHROMIUM_HINT)
 
 
-def needs_database(item: pytest.Item) -> bool:
-    """Whether another database may change how it ends.
+def may_differ(item: pytest.Item) -> bool:
+    """Whether PostgreSQL may end it otherwise than SQLite does."""
+    path = item.path.relative_to(item.config.rootpath / "tests").as_posix()
+    return path.startswith(MAY_DIFFER) and not item.get_closest_marker("browser") and uses_database(item)
 
-    What a page or a browser shows is shown on one of them, unless the module says that its pages ask the database
-    what PostgreSQL may answer otherwise, or a test has transactions of its own.
-    """
-    if item.get_closest_marker("browser"):
-        return False
-    if item.get_closest_marker("both_databases"):
-        return True
-    fixtures = set(getattr(item, "fixturenames", ()))
-    marked = item.get_closest_marker("django_db")
-    own = "live_server" in fixtures or (marked is not None and marked.kwargs.get("transaction"))
-    if fixtures & PAGE_FIXTURES and not own:
-        return False
-    return marked is not None or item.get_closest_marker("cluster") is not None or bool(fixtures & DATABASE_FIXTURES)
+
+def uses_database(item: pytest.Item) -> bool:
+    marked = any(item.get_closest_marker(name) for name in ("django_db", "cluster"))
+    return marked or bool(set(getattr(item, "fixturenames", ())) & DATABASE_FIXTURES)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -72,10 +94,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("browser"):
                 item.add_marker(pytest.mark.skip(reason=CHROMIUM_HINT))
-    if config.getoption("--database-only"):
-        plain = [item for item in items if not needs_database(item)]
-        config.hook.pytest_deselected(items=plain)
-        items[:] = [item for item in items if needs_database(item)]
+    if config.getoption("--may-differ"):
+        chosen = [item for item in items if may_differ(item)]
+        config.hook.pytest_deselected(items=[item for item in items if not may_differ(item)])
+        items[:] = chosen
 
 
 @pytest.fixture(autouse=True, scope="session")

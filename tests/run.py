@@ -3,7 +3,7 @@
 PostgreSQL is looked for at TEST_DATABASE_URL, else at 127.0.0.1:5432 as `postgres` and as the present user. A
 server that was named must answer; without one its run is left out and said so. TESTS_REQUIRE (a comma list of
 `postgresql` and `chromium`) turns a missing one into a failure; `.ci/run` sets it. Arguments go to pytest; without
-any, each run has WORKERS processes.
+any, each run has WORKERS processes. POSTGRESQL=all runs every test there, too.
 """
 
 from __future__ import annotations
@@ -122,8 +122,11 @@ def main(arguments: list[str]) -> int:
     runs = [start_pytest("Tests on SQLite", "", chosen)]
     if postgresql:
         url, version = postgresql
-        title = f"Tests on PostgreSQL {version}, where it may end otherwise than on SQLite"
-        runs.append(start_pytest(title, url, ["--database-only", "--create-db", *chosen]))
+        everything = os.environ.get("POSTGRESQL") == "all"
+        title = f"Tests on PostgreSQL {version}" + (
+            "" if everything else ", those that it may end otherwise than SQLite"
+        )
+        runs.append(start_pytest(title, url, [*([] if everything else ["--may-differ"]), "--create-db", *chosen]))
     try:
         outcomes = [show(running) for running in runs]
     except BaseException:

@@ -24,7 +24,7 @@ STEPS = int(os.environ.get("CHAOS_STEPS", "70"))
 
 
 def seeds() -> list[int]:
-    first, _, last = os.environ.get("CHAOS_SEEDS", "1-6").partition("-")
+    first, _, last = os.environ.get("CHAOS_SEEDS", "1-3").partition("-")
     return list(range(int(first), int(last or first) + 1))
 
 

@@ -20,7 +20,7 @@ from tests.trips.postgres import elsewhere, postgresql_only
 from trips.forms import LOST, PassengerForm, PassportForm, TripForm
 from trips.models import EmergencyContact, HealthRecord, Passenger, Passport, Trip
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 
 SOURCE = " in GoHighLevel"
