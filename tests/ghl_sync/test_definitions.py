@@ -542,8 +542,8 @@ def test_the_page_names_each_trouble_and_mends_what_it_can(
 
     rows = Issue.objects.filter(closed_at=None, link=None).order_by("field")
     assert [row.code for row in rows] == ["no_field", "option_gone", "option_gone"]
-    told = [row.message.replace("on the page “Fields and drop-downs”", "on this page") for row in rows]
-    assert all(message in html.unescape(page) for message in told)
+    words = [row.message.replace("on the page “Fields and drop-downs”", "on this page") for row in rows]
+    assert all(message in html.unescape(page) for message in words)
     assert (page.count(">Make it again<"), page.count(">Add it again<")) == (1, 1)  # a stage has no API
     for row in rows:
         answer = admin_client.post(f"{PAGE}mend/{row.pk}/")
