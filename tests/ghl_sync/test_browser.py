@@ -143,7 +143,7 @@ def test_a_delete_is_taken_back(page: Page, connected: Sandbox, settings: Any) -
 
     page.goto("/ghl_sync/link/deleted/")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
 
     expect(page.get_by_text("is back, with everything that belonged to it")).to_be_visible()
     expect(page.locator("input[name=capacity]")).to_have_value("12")
