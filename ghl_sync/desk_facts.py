@@ -60,16 +60,10 @@ class Counts:
 
 
 def counts() -> Counts:
-    by_kind = _links()
-    states = {state: sum(row[state] for row in by_kind.values()) for state in _RESTING}
-    states |= dict.fromkeys(MOVING, 0) | _moving()
-    states[State.CONFLICT] = _disputed()
-    records = {kind: row["all"] for kind, row in by_kind.items()}
-    states[State.SYNCED] = max(sum(records.values()) - sum(states.values()), 0)
     issues = Issue.objects.filter(closed_at__isnull=True).exclude(code__in=twins.CODES)
     return Counts(
-        records=records,
-        states={str(state): count for state, count in states.items()},
+        records=records_by_kind(),
+        states=Link.objects.by_state(),
         conflicts=Conflict.objects.filter(resolved_at__isnull=True).count(),
         unlinked=Passenger.objects.unlinked().count(),
         deletes=_counted(deleting.waiting(), "kind"),
@@ -86,43 +80,10 @@ def _counted(rows: Any, column: str) -> dict[str, int]:
     return dict(rows.order_by().values(column).annotate(n=Count("pk")).values_list(column, "n"))
 
 
-_RESTING: dict[State, Q] = {
-    State.IGNORED: Q(ignored_at__isnull=False),
-    State.GONE: Q(ignored_at__isnull=True, gone_at__isnull=False),
-    State.NEEDS_PERSON: Q(ignored_at__isnull=True, gone_at__isnull=True, parked_at__isnull=False),
-}
-
-
-def _links() -> dict[str, dict[Any, int]]:
-    """By kind: all links, and those whose state one column tells; those deleted on both sides are no records."""
-    told = {str(state): Count("pk", filter=condition) for state, condition in _RESTING.items()}
-    rows: Any = Link.objects.filter(remote_gone_at__isnull=True).order_by().values("kind")
-    found: dict[str, dict[Any, int]] = {row["kind"]: row for row in rows.annotate(all=Count("pk"), **told)}
-    empty: dict[Any, int] = dict.fromkeys(("all", *told), 0)
-    return {str(kind): found.get(str(kind), empty) for kind in (Kind.TRIP, Kind.PASSENGER, Kind.CONTACT)}
-
-
 def records_by_kind() -> dict[str, int]:
     """How many records there are of each kind."""
-    return {kind: row["all"] for kind, row in _links().items()}
-
-
-def _on_their_way() -> Any:
-    """Links on their way. The first filter is what indexes answer; the states then look at few."""
-    doubted = Write.objects.filter(outcome=Write.Outcome.OPEN, link__isnull=False).values("link_id")
-    candidates: Any = Link.objects.filter(
-        Q(remote_dirty_at__isnull=False)
-        | Q(leased_until__isnull=False)
-        | Q(deleted_at__isnull=False, remote_gone_at__isnull=True)
-        | Q(object_id__in=Change.objects.values("object_id"))
-        | Q(pk__in=doubted)
-    )
-    return candidates.with_state().filter(state__in=MOVING)
-
-
-def _moving() -> dict[State, int]:
-    rows = _on_their_way().order_by().values("state").annotate(n=Count("pk"))
-    return {State(state): n for state, n in rows.values_list("state", "n")}
+    found = _counted(Link.objects.filter(remote_gone_at__isnull=True), "kind")
+    return {str(kind): found.get(kind, 0) for kind in (Kind.TRIP, Kind.PASSENGER, Kind.CONTACT)}
 
 
 def _oldest_change() -> dt.datetime | None:
@@ -131,12 +92,6 @@ def _oldest_change() -> dt.datetime | None:
     moving = links.exclude(held_until__gt=Now()).with_state().filter(state__in=MOVING)
     changes = Change.objects.filter(Q(kind=Kind.VENDOR) | Exists(moving))
     return changes.order_by("at").values_list("at", flat=True).first()
-
-
-def _disputed() -> int:
-    asked = Conflict.objects.filter(resolved_at__isnull=True).values("link_id")
-    rest = {"ignored_at__isnull": True, "gone_at__isnull": True, "parked_at__isnull": True}
-    return Link.objects.filter(pk__in=asked, **rest).count()
 
 
 def last_audit() -> Run | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models import Count, Min, OuterRef, Subquery
+from django.db.models import Min, OuterRef, Subquery
 from django.db.models.functions import Now
 
 from ghl_sync.conf import config
 from ghl_sync.engine.clock import database_now
-from ghl_sync.models import Alarm, Change, Conflict, Issue, Kind, Link, Location, Run, State, Write
+from ghl_sync.models import Alarm, Change, Conflict, Issue, Kind, Link, Location, Run, Write
 from trips.models import Passenger
 
 STOPPED = "GoHighLevel is stopped."
@@ -22,7 +22,7 @@ def status() -> dict[str, Any]:
     now = database_now()
     location = account_row()
     return {
-        "links": links_by_state(),
+        "links": Link.objects.by_state(),
         "due": Link.objects.due().count() + _vendors().count(),
         "due_now": Link.objects.due_now().count() + _vendors().filter(due_at__lte=Now()).count(),
         "oldest_due_seconds": _oldest_due_seconds(now),
@@ -55,19 +55,6 @@ def paused(location: Location | None) -> str | None:
     if location is None or location.paused_at is None:
         return None
     return location.paused_reason or STOPPED
-
-
-def links_by_state() -> dict[str, int]:
-    """How many records stand in each of the states; those deleted on both sides are no records any more.
-
-    Most are synced, and need not be asked one by one.
-    """
-    links = Link.objects.filter(remote_gone_at__isnull=True)
-    rows: Any = links.not_synced().with_state()
-    found = dict(rows.order_by().values("state").annotate(n=Count("pk")).values_list("state", "n"))
-    others = sum(count for state, count in found.items() if state != State.SYNCED)
-    found[State.SYNCED.value] = links.count() - others
-    return {state.value: found.get(state.value, 0) for state in State}
 
 
 def _vendors() -> Any:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import BooleanField, Case, Exists, OuterRef, Q, Value, When
+from django.db.models import BooleanField, Case, Count, Exists, OuterRef, Q, Value, When
 from django.db.models.functions import Now
 
 from ghl_sync.models.change import Change
@@ -121,6 +121,18 @@ class LinkQuerySet(models.QuerySet["Link"]):
                 output_field=models.CharField(),
             )
         )
+
+    def by_state(self) -> dict[str, int]:
+        """How many records stand in each `State`; those deleted on both sides are no records any more.
+
+        Most are synced, and need not be asked one by one.
+        """
+        links = self.filter(remote_gone_at__isnull=True)
+        rows: Any = links.not_synced().with_state()
+        found = dict(rows.order_by().values("state").annotate(n=Count("pk")).values_list("state", "n"))
+        others = sum(count for state, count in found.items() if state != State.SYNCED)
+        found[State.SYNCED.value] = links.count() - others
+        return {state.value: found.get(state.value, 0) for state in State}
 
 
 def _kept_back() -> models.QuerySet[Issue]:

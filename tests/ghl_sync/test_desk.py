@@ -136,6 +136,15 @@ def test_each_number_is_what_its_list_shows(admin_client: Any, account: Location
     assert listed == numbers(page)
 
 
+def test_a_record_with_a_field_that_is_not_sent_any_more_needs_a_person(admin_client: Any, account: Location) -> None:
+    link = a_link(factories.TripFactory(), parked_fields=["capacity"])
+    Issue.objects.create(link=link, code="oscillates", field="capacity", message="It keeps changing back.")
+    Change.objects.all().delete()
+    page = admin_client.get(reverse(DESK))
+    (needing,) = [one for _title, rows in page.context["groups"] for one in rows if one.label == "Needs you"]
+    assert (needing.count, rows_of(admin_client.get(needing.url))) == (1, 1)
+
+
 def test_held_deletes_are_counted(admin_client: Any, account: Location) -> None:
     trip = factories.TripFactory()
     a_link(trip, remote_id="op1", location_id="loc1")

@@ -13,7 +13,6 @@ from ghl_sync.engine.pull import pull
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Issue, Link, State, Write
 from ghl_sync.sandbox.server import Sandbox
-from ghl_sync.status import links_by_state
 from tests.factories import PassengerFactory, PassportFactory
 from tests.ghl_sync.engine.mirror import a_trip, custom, link_of
 from trips.models import Trip
@@ -90,12 +89,12 @@ def parked(connected: Sandbox, trip: Trip) -> None:
 def test_a_record_with_such_a_field_needs_a_person_until_it_is_settled(connected: Sandbox, trip: Trip) -> None:
     parked(connected, trip)
     assert link_of(trip).state_now() == "needs_person"
-    assert links_by_state() == {**dict.fromkeys(State.values, 0), "needs_person": 1, "synced": 1}
+    assert Link.objects.by_state() == {**dict.fromkeys(State.values, 0), "needs_person": 1, "synced": 1}
 
     state.ask_for(link_of(trip))
     assert link_of(trip).state_now() == "waiting"
     due.run_due(Session())
-    assert links_by_state() == {**dict.fromkeys(State.values, 0), "synced": 2}
+    assert Link.objects.by_state() == {**dict.fromkeys(State.values, 0), "synced": 2}
 
 
 def test_an_edit_of_another_field_leaves_it_parked(connected: Sandbox, trip: Trip) -> None:
