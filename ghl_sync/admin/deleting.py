@@ -32,7 +32,7 @@ from ghl_sync.engine.base import Base
 from ghl_sync.engine.local import as_text
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.mapping.table import MAPS
-from ghl_sync.models import Approval, Issue, Kind, Link, kind_of
+from ghl_sync.models import Issue, Kind, Link, kind_of
 from trips.admin.base import StaffAdmin, said
 from trips.models import Passenger, Trip
 
@@ -191,15 +191,12 @@ def deleted_rows(user: Any, number: str | int) -> tuple[Page[Any], list[DeletedR
 
 
 def _asked_about(links: Iterable[Link]) -> set[int]:
-    """Those of these deletes that wait for a person's yes or no, or will: as `guards.delete_verdict` decides."""
+    """Those of these deletes that wait for a person's yes or no, or will."""
     here = config().location_id
-    waiting = guards.undecided(here)
-    ids = set(waiting.filter(pk__in=[link.pk for link in links]).values_list("pk", flat=True))
-    if Approval.objects.filter(effect=Approval.Effect.DELETE_THERE, answer=Approval.Answer.ASKED).exists():
-        return ids
-    count = waiting.count()
-    few = count <= guards.FEWEST or count <= (count + guards.Census().cards(here)) * guards.DELETES_SHARE
-    return set() if few else ids
+    if guards.deletes_to_ask_about(here, guards.Census()) is None:
+        return set()
+    waiting = guards.undecided(here).filter(pk__in=[link.pk for link in links])
+    return set(waiting.values_list("pk", flat=True))
 
 
 def _row(user: Any, link: Any, who: str, issue: Issue | None, *, asks: bool) -> DeletedRow:

@@ -262,16 +262,22 @@ def delete_verdict(location_id: str, link: Link, census: Census) -> str:
     answered = _delete_answer(link)
     if answered is not None:
         return Verdict.GO if answered == Answer.YES else Verdict.REFUSED
-    waiting = undecided(location_id)
-    count = waiting.count()
-    asked = _deletes_asked().exists()
-    if count <= FEWEST and not asked:
+    flood = deletes_to_ask_about(location_id, census)
+    if flood is None:
         return Verdict.GO
-    of = count + census.cards(location_id)
-    if count <= of * DELETES_SHARE and not asked:
-        return Verdict.GO
+    count, of = flood
     state.ask_approval(Effect.DELETE_THERE, "", "", count=count, of=of)
     return Verdict.WAIT
+
+
+def deletes_to_ask_about(location_id: str, census: Census) -> tuple[int, int] | None:
+    """How many deletes wait of how many records, where a person is or will be asked; None where they just go."""
+    count = undecided(location_id).count()
+    asked = _deletes_asked().exists()
+    if count <= FEWEST and not asked:
+        return None
+    of = count + census.cards(location_id)
+    return None if count <= of * DELETES_SHARE and not asked else (count, of)
 
 
 def _deletes_asked() -> QuerySet[Approval]:
