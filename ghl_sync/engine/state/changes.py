@@ -5,9 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import islice
+
+from django.db import transaction
 
 from ghl_sync.engine.clock import database_now
 from ghl_sync.models import Cause, Change, Lane, Link
+
+AT_ONCE = 1000
 
 
 def record_change(
@@ -23,11 +28,14 @@ def record_change(
 def record_changes(
     kind: str, object_ids: Iterable[int], *, cause: str, lane: str = Lane.BULK, delay: float = 0.0
 ) -> int:
-    """One Change each for many objects; returns how many."""
+    """One Change each for many objects, built a thousand at a time; returns how many."""
     due_at = database_now() + dt.timedelta(seconds=delay)
-    changes = [Change(kind=kind, object_id=pk, cause=cause, lane=lane, due_at=due_at) for pk in object_ids]
-    Change.objects.bulk_create(changes, batch_size=1000)
-    return len(changes)
+    changes = (Change(kind=kind, object_id=pk, cause=cause, lane=lane, due_at=due_at) for pk in object_ids)
+    count = 0
+    with transaction.atomic():
+        while some := list(islice(changes, AT_ONCE)):
+            count += len(Change.objects.bulk_create(some))
+    return count
 
 
 @dataclass(frozen=True, slots=True)
