@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RadioFilter
 
-from ghl_sync.models import Change, Conflict, Kind, Link, State, Write
+from ghl_sync.models import Conflict, Kind, Link, State
 from trips.admin.base import LookFilter
 from trips.admin.people import PassengerLookFilter
 from trips.admin.trip import TripLookFilter
@@ -18,19 +18,17 @@ from trips.admin.trip import TripLookFilter
 _MOVING = (State.WAITING, State.WORKING, State.RETRYING)
 
 
+def _in_states(kind: str, states: Collection[State]) -> Any:
+    rows: Any = Link.objects.filter(kind=kind).not_synced().with_state()
+    return rows.filter(state__in=states)
+
+
 def _moving(kind: str) -> Any:
-    """Links of a kind that are on their way. The first filter is what indexes answer; the states then look at few."""
-    changed = Change.objects.filter(kind=kind).values("object_id")
-    doubted = Write.objects.filter(outcome=Write.Outcome.OPEN, link__isnull=False).values("link_id")
-    candidates: Any = Link.objects.filter(
-        Q(remote_dirty_at__isnull=False) | Q(leased_until__isnull=False) | Q(object_id__in=changed) | Q(pk__in=doubted),
-        kind=kind,
-    )
-    return candidates.with_state().filter(state__in=_MOVING)
+    return _in_states(kind, _MOVING)
 
 
-def _parked(kind: str) -> Any:
-    return Link.objects.filter(kind=kind, parked_at__isnull=False, ignored_at__isnull=True, gone_at__isnull=True)
+def _needing(kind: str) -> Any:
+    return _in_states(kind, [State.NEEDS_PERSON])
 
 
 def _disputed(kind: str) -> Any:
@@ -54,7 +52,7 @@ def _narrowed(links: Callable[[str], Any]) -> Callable[[Any], Any]:
 
 # The list's one filter on the sync: these join the questions that "needs a look" asks already.
 SYNC_QUESTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "sync_needs_you": ("Sync: needs you", _narrowed(_parked)),
+    "sync_needs_you": ("Sync: needs you", _narrowed(_needing)),
     "sync_conflict": ("Sync: conflict", _narrowed(_disputed)),
     "sync_moving": ("Sync: on its way", _narrowed(_moving)),
     "sync_gone": ("Sync: gone in GoHighLevel", _narrowed(_gone)),

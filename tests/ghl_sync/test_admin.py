@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from ghl_sync.admin import filters
 from ghl_sync.admin.account import Account
 from ghl_sync.admin.badges import Badge, badge_of, links_of
 from ghl_sync.admin.choices import live_options
@@ -125,6 +126,7 @@ def test_badge_of_a_field_that_is_not_sent_any_more_names_it():
     Issue.objects.create(link=link, code="oscillates", field="capacity", message="It keeps changing back.")
 
     assert badge_for(trip) == Badge("needs_person", "Needs you: not sent any more: capacity", "", "bad", True)
+    assert list(filters._needing("trip")) == [link]
 
 
 def test_badge_of_a_conflict_and_of_an_object_without_a_link():
