@@ -3,14 +3,15 @@
 // The attribute autofocus does nothing on a page that is hidden while it loads, as Unfold's is.
 window.addEventListener("load", () => {
     const field = document.querySelector("[data-first]");
-    const target = field?.parentElement.querySelector(".select2-selection") ?? field;
-    const until = performance.now() + 3000;
+    const until = performance.now() + 20000;
     function enter() {
         if (document.activeElement !== document.body) return; // somebody was quicker
+        // Asked for anew each time: on a slow machine the choice is dressed after the page has loaded.
+        const target = field.parentElement.querySelector(".select2-selection") ?? field;
         target.focus({ preventScroll: true });
         if (performance.now() < until) requestAnimationFrame(enter); // the page may still be hidden
     }
-    if (target) enter();
+    if (field) enter();
 });
 
 // Unfold's "Filters" and the dots beside a choice of a person or trip answer to the mouse alone: Tab reaches them too,
