@@ -32,6 +32,7 @@ MAY_DIFFER = (
     "ghl_sync/test_tasks",
     "ghl_sync/test_watchdog",
     "ghl_sync/test_webhooks",
+    "trips/test_batches",
     "trips/test_deletion",
     "trips/test_edit",
     "trips/test_models",

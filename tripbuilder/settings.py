@@ -326,6 +326,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
     {
         "title": "Administration",
         "items": [
+            _page("Batches", "undo", "admin:trips_batch_changelist", "trips.batch"),
             _page("Users", "group", "admin:auth_user_changelist", "auth.user"),
             _page("Groups", "shield_person", "admin:auth_group_changelist", "auth.group"),
         ],

@@ -97,3 +97,26 @@ class PaymentMethod(models.TextChoices):
     CHEQUE = "cheque", "Cheque"
     CASH = "cash", "Cash"
     OTHER = "other", "Other"
+
+
+class BatchKind(models.TextChoices):
+    IMPORT = "import", "Import"
+    STAGE = "stage", "Stage move"
+    ARCHIVE = "archive", "Archive"
+    ASSIGN = "assign", "Assignment"
+    TAG = "tag", "Tags"
+    MERGE = "merge", "Merge"
+    CHANGE = "change", "Change"
+
+
+class BatchVerb(models.TextChoices):
+    MADE = "made", "Made"
+    CHANGED = "changed", "Changed"
+
+
+class BatchOutcome(models.TextChoices):
+    """What an undo came to; empty before one was tried."""
+
+    UNDONE = "undone", "Undone"
+    PARTLY = "partly", "Partly undone"
+    KEPT = "kept", "Kept"

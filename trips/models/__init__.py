@@ -1,5 +1,6 @@
 """The tables of the business, one subject a module."""
 
+from trips.models.batch import Batch, BatchRow
 from trips.models.document import Document
 from trips.models.payment import Payment
 from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
@@ -7,6 +8,8 @@ from trips.models.trip import Trip
 from trips.models.vendor import Vendor
 
 __all__ = [
+    "Batch",
+    "BatchRow",
     "Contact",
     "Document",
     "EmergencyContact",
