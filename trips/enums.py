@@ -33,6 +33,10 @@ class Status(models.TextChoices):
     ABANDONED = "abandoned", "Abandoned"
 
 
+# What came to nothing: nobody is asked for money on such a trip.
+FAILED = (Status.LOST, Status.ABANDONED)
+
+
 class TravelCategory(models.TextChoices):
     PEOPLE_TO_PEOPLE = "people_to_people", "People to people"
     SUPPORT_CUBAN_PEOPLE = "support_cuban_people", "Support for the Cuban people"

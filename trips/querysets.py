@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Count, F, IntegerField, OuterRef, Subquery
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import Case, Count, DateField, DecimalField, F, IntegerField, OuterRef, Q, Subquery, Sum, When
+from django.db.models.functions import Coalesce, Greatest, Round
 
-from trips.enums import SEATED
+from trips.enums import FAILED, SEATED, PaymentKind
+
+MONEY: DecimalField[Any, Any] = DecimalField(max_digits=14, decimal_places=2)
+NOTHING = Decimal(0)
+
+
+def signed_amount() -> Case:
+    """A payment's amount, below 0 for a refund."""
+    return Case(When(kind=PaymentKind.REFUND, then=-F("amount")), default=F("amount"), output_field=MONEY)
+
+
+def cents(amount: Any) -> Round:
+    """An amount to the cent: SQLite adds decimals up as floats, and 0.00000001 is no debt."""
+    return Round(amount, precision=2, output_field=MONEY)
 
 
 class TripQuerySet(models.QuerySet[Any]):
@@ -24,6 +38,27 @@ class TripQuerySet(models.QuerySet[Any]):
             .values("n")
         )
         return self.annotate(enrolled_count=Coalesce(Subquery(seated, output_field=IntegerField()), 0))
+
+    def with_money(self) -> Self:
+        """Adds `expected` (None without a price), `paid` and `outstanding`, all in the trip's currency.
+
+        Paid counts everyone's money, that of the cancelled too; outstanding is what those booked still owe, so one
+        person's overpayment settles nobody else's debt.
+        """
+        people = self.model._meta.get_field("passengers").related_model._default_manager.filter(trip=OuterRef("pk"))
+        payments = _payments_of(people.model).filter(passenger__trip=OuterRef("pk"), currency=OuterRef("currency"))
+        paid = payments.values("passenger__trip").annotate(total=Sum(signed_amount())).values("total")
+        owing = people.filter(attendance__in=SEATED).with_balance().filter(balance__gt=0)
+        owed = owing.order_by().values("trip").annotate(total=Sum("balance")).values("total")
+        return self.with_counts().annotate(
+            expected=cents(F("price_per_person") * F("enrolled_count")),
+            paid=cents(Coalesce(Subquery(paid, output_field=MONEY), NOTHING, output_field=MONEY)),
+            outstanding=Case(
+                When(price_per_person__isnull=True, then=None),
+                default=cents(Coalesce(Subquery(owed, output_field=MONEY), NOTHING, output_field=MONEY)),
+                output_field=MONEY,
+            ),
+        )
 
     def active(self) -> Self:
         return self.filter(archived_at__isnull=True)
@@ -48,6 +83,61 @@ class PassengerQuerySet(models.QuerySet[Any]):
     def unlinked(self) -> Self:
         """Passengers whose trip is not known; legal, and a work list."""
         return self.filter(trip__isnull=True)
+
+    def with_balance(self) -> Self:
+        """Adds `price`, `paid` and `balance`, in the currency of the trip; money in another one is left out.
+
+        Who is cancelled or waits owes nothing, so what they paid is to be given back: their balance is 0 or below.
+        Without a trip, or booked on one without a price, it is None.
+        """
+        payments = _payments_of(self.model).filter(passenger=OuterRef("pk"), currency=OuterRef("trip__currency"))
+        total = payments.values("passenger").annotate(total=Sum(signed_amount())).values("total")
+        return self.annotate(
+            price=F("trip__price_per_person"),
+            paid=cents(Coalesce(Subquery(total, output_field=MONEY), NOTHING, output_field=MONEY)),
+            balance=Case(
+                When(trip__isnull=True, then=None),
+                When(attendance__in=SEATED, then=cents(F("price") - F("paid"))),
+                default=-F("paid"),
+                output_field=MONEY,
+            ),
+        )
+
+    def with_overdue(self, today: Any) -> Self:
+        """Adds `overdue_since` beside the balance: the first due date that passed before what it asks for was paid."""
+        lacks_deposit = Q(trip__deposit_due__lt=today, paid__lt=F("trip__deposit_amount"))
+        lacks_rest = Q(trip__final_payment_due__lt=today, balance__gt=0)
+        asked = Q(attendance__in=SEATED, trip__archived_at__isnull=True) & ~Q(trip__status__in=FAILED)
+        return self.with_balance().annotate(
+            overdue_since=Case(
+                When(asked & lacks_deposit, then=F("trip__deposit_due")),
+                When(asked & lacks_rest, then=F("trip__final_payment_due")),
+                default=None,
+                output_field=DateField(),
+            )
+        )
+
+    def overdue(self, today: Any) -> Self:
+        """Booked on a trip that goes on, and behind with the deposit or the final payment."""
+        due = Q(trip__deposit_due__lt=today) | Q(trip__final_payment_due__lt=today)
+        # The conditions that cost nothing are said once more, so that money is added up for as few as possible.
+        likely = self.filter(due, attendance__in=SEATED, trip__archived_at__isnull=True)
+        return likely.with_overdue(today).filter(overdue_since__isnull=False)
+
+    def owing(self) -> Self:
+        """Booked, and not all of the price is paid."""
+        return self.filter(attendance__in=SEATED).with_balance().filter(balance__gt=0)
+
+    def to_give_back(self) -> Self:
+        """Those who paid more than they have to, or cancelled after paying."""
+        # Without a payment there is nothing to give back: those are not added up.
+        payers = _payments_of(self.model).values("passenger")
+        return self.filter(pk__in=payers).with_balance().filter(balance__lt=0)
+
+
+def _payments_of(passengers: type[models.Model]) -> Any:
+    """All payments, reached from the model of passengers, in no order."""
+    return passengers._meta.get_field("payments").related_model._base_manager.order_by()  # type: ignore[union-attr]
 
 
 def flagged(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:

@@ -24,6 +24,10 @@ class Payment(Stamped):
 
     class Meta:
         ordering = ["-paid_on", "-pk"]
+        indexes = [
+            # Read: what a passenger has paid, added up for each row of a list from the index alone.
+            models.Index(fields=["passenger", "currency", "kind", "amount"], name="payment_balance"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(amount__gt=0),
