@@ -173,6 +173,9 @@ if not DEBUG:
 TRIP_CURRENCY = code("TRIP_CURRENCY", "USD", "[A-Z]{3}", "three capital letters")
 PHONE_REGION = phone_region("PHONE_REGION", "US")
 PASSPORT_VALIDITY_MONTHS = read("PASSPORT_VALIDITY_MONTHS", env.int, default=6)
+# Where offices print on letter paper; A4 everywhere else.
+_LETTER = {"US", "CA", "MX", "PH", "CO", "VE", "CL", "DO", "GT", "CR", "SV", "HN", "NI", "PA", "PR"}
+REPORT_PAPER = choice("REPORT_PAPER", "letter" if PHONE_REGION in _LETTER else "a4", ("a4", "letter"))
 
 # GoHighLevel. Empty token or location: the product works, nothing is sent or fetched, and pages say so.
 GHL_LIVE_URL = "https://services.leadconnectorhq.com"

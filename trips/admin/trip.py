@@ -36,7 +36,7 @@ class TripAdmin(ArchiveActions, StaffAdmin):
     form = TripForm
     empty_title = "No trips here"
     needed_by = ("passenger is on it", "passengers are on it")
-    actions_detail = ("add_passenger",)
+    actions_detail = ("add_passenger", "reports")
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
     list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, ShownFilter)
     list_select_related = ("organiser",)
@@ -133,3 +133,11 @@ class TripAdmin(ArchiveActions, StaffAdmin):
 
     def has_add_passenger_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("trips.add_passenger")
+
+    @action(description="Reports", permissions=["reports"])
+    def reports(self, request: HttpRequest, object_id: int) -> HttpResponseRedirect:
+        return HttpResponseRedirect(reverse("trips:trip_reports", args=[object_id]))
+
+    def has_reports_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Every report of a trip lists its passengers."""
+        return any(request.user.has_perm(f"trips.{verb}_passenger") for verb in ("view", "change"))

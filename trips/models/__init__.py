@@ -4,6 +4,7 @@ from trips.models.batch import Batch, BatchRow
 from trips.models.document import Document
 from trips.models.payment import Payment
 from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
+from trips.models.sent_report import SentReport
 from trips.models.trip import Trip
 from trips.models.vendor import Vendor
 
@@ -17,6 +18,7 @@ __all__ = [
     "Passenger",
     "Passport",
     "Payment",
+    "SentReport",
     "Trip",
     "Vendor",
 ]

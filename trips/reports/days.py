@@ -1,0 +1,44 @@
+"""The days whose departures a report across trips speaks of."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import forms
+from unfold.widgets import INPUT_CLASSES
+
+from trips.dates import add_months
+
+
+class DayInput(forms.DateInput):
+    """The browser's own calendar."""
+
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"class": " ".join(INPUT_CLASSES)}, format="%Y-%m-%d")
+
+
+class DaysForm(forms.Form):
+    """Both ends may stay empty. Unbound it holds the next twelve months."""
+
+    first = forms.DateField(label="Departures from", required=False, widget=DayInput)
+    last = forms.DateField(label="to", required=False, widget=DayInput)
+
+    def __init__(self, data: Any = None, *, today: dt.date) -> None:
+        self.usual = (today, add_months(today, 12))
+        super().__init__(data, initial=dict(zip(("first", "last"), self.usual, strict=True)))
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        first, last = typed.get("first"), typed.get("last")
+        if first and last and last < first:
+            self.add_error("last", f"{last:%Y-%m-%d} is before {first:%Y-%m-%d}; give a later day or leave it empty.")
+        return typed
+
+    def range(self) -> tuple[dt.date | None, dt.date | None]:
+        """The days to ask for: those typed, or the usual ones while they cannot be read."""
+        if not self.is_bound or not self.is_valid():
+            return self.usual
+        return self.cleaned_data["first"], self.cleaned_data["last"]

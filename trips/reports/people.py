@@ -1,0 +1,227 @@
+"""Who is on a trip, for manifest, rooming list and arrivals: the questions, and how a value is read off a passenger."""
+
+from __future__ import annotations
+
+import datetime as dt
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from django.conf import settings
+from django_countries import countries
+
+from trips.enums import Attendance, Occupancy
+from trips.models import Passenger, Passport
+from trips.reports.table import Column, Kind, Rows, Scope, Total
+
+# Letters that are no letter with a mark; what airline systems and passports' own second line write for them.
+_LATIN = str.maketrans(
+    {"ß": "SS", "ẞ": "SS", "æ": "AE", "Æ": "AE", "œ": "OE", "Œ": "OE", "ø": "O", "Ø": "O", "ł": "L", "Ł": "L"}
+    | {"đ": "D", "Đ": "D", "ð": "D", "Ð": "D", "þ": "TH", "Þ": "TH", "ı": "I"}
+)
+# Passports spell these with two letters as often as with one, so somebody should look.
+_TWO_WAYS = set("äöüåøÄÖÜÅØ")
+
+
+def of_trip(scope: Scope) -> Rows:
+    """Those booked on the trip, by name."""
+    return Passenger.objects.seated().filter(trip=scope.trip).select_related("trip", "contact", "guardian")
+
+
+def with_passports(scope: Scope) -> Rows:
+    return of_trip(scope).select_related("passport") if scope.may("trips.passport") else of_trip(scope)
+
+
+def latin(name: str) -> str:
+    """`name` in the capital letters A to Z, blanks and hyphens of a ticket; "" where it has other letters."""
+    bare = unicodedata.normalize("NFKD", name.translate(_LATIN))
+    kept = "".join(char for char in bare.upper() if not unicodedata.combining(char) and char not in "'’`´.")
+    kept = " ".join(kept.replace("‐", "-").replace("–", "-").split())
+    return kept if all(char in " -" or "A" <= char <= "Z" for char in kept) else ""
+
+
+def alpha3(code: str) -> str:
+    """ISO-3 code of an ISO-2 one, as airlines write countries."""
+    return countries.alpha3(code) if code else ""
+
+
+def passport_of(passenger: Passenger) -> Passport | None:
+    return getattr(passenger, "passport", None)
+
+
+def first_names(passenger: Passenger) -> str:
+    return f"{passenger.legal_first_name} {passenger.legal_middle_name}".strip()
+
+
+def arrival(passenger: Passenger) -> dt.date | None:
+    """The day somebody comes: the trip's own until there are flights, which change this one function."""
+    return passenger.trip.departs_on if passenger.trip else None
+
+
+def leaving(passenger: Passenger) -> dt.date | None:
+    trip = passenger.trip
+    return (trip.return_date or trip.end_date) if trip else None
+
+
+def occupancy(passenger: Passenger) -> str:
+    return str(Occupancy(passenger.occupancy).label) if passenger.occupancy in Occupancy.values else ""
+
+
+def age(passenger: Passenger) -> int | None:
+    return passenger.age_at_departure
+
+
+def minor(passenger: Passenger) -> str:
+    """Whom to ask for a traveller under 18."""
+    if not passenger.is_minor:
+        return ""
+    return f"Minor; guardian {passenger.guardian}" if passenger.guardian else "Minor; no guardian"
+
+
+PASSPORT = ("trips.passport",)
+
+NUMBER = Column("number", "No.", lambda p: p.number, Kind.NUMBER)
+LAST = Column("last_name", "Last name", lambda p: p.legal_last_name, required=True)
+FIRST = Column("first_name", "First names", first_names, required=True)
+SEX = Column("sex", "Sex", lambda p: p.sex, required=True)
+BORN = Column("date_of_birth", "Date of birth", lambda p: p.date_of_birth, Kind.DATE, required=True)
+AGE = Column("age", "Age", age, Kind.NUMBER)
+COUNTRY = Column(
+    "nationality",
+    "Nationality",
+    lambda p: getattr(passport_of(p), "country_code", ""),
+    needs=PASSPORT,
+    required=True,
+)
+DOCUMENT = Column(
+    "document_number",
+    "Document no.",
+    lambda p: getattr(passport_of(p), "number", ""),
+    Kind.MASKED,
+    needs=PASSPORT,
+    required=True,
+)
+EXPIRY = Column(
+    "document_expiry",
+    "Expires",
+    lambda p: getattr(passport_of(p), "expires_on", None),
+    Kind.DATE,
+    needs=PASSPORT,
+    required=True,
+)
+PREFERRED = Column("preferred_name", "Called", lambda p: p.preferred_name)
+ROOM = Column("occupancy", "Occupancy", occupancy, required=True)
+ROOMMATE = Column("roommate_request", "Wants to share with", lambda p: p.roommate_request)
+ARRIVES = Column("arrives", "Arrives", arrival, Kind.DATE, required=True)
+LEAVES = Column("leaves", "Leaves", leaving, Kind.DATE, required=True)
+PHONE = Column("phone", "Phone", lambda p: p.contact.phone, Kind.PHONE, needs=("trips.contact",))
+MINOR = Column("minor", "Minor", minor)
+
+AIRLINE = (
+    Column("last_name", "Last name", lambda p: latin(p.legal_last_name), required=True),
+    Column("first_name", "First name", lambda p: latin(p.legal_first_name), required=True),
+    Column("middle_name", "Middle name", lambda p: latin(p.legal_middle_name)),
+    SEX,
+    BORN,
+    Column(
+        "nationality",
+        "Nationality",
+        lambda p: alpha3(getattr(passport_of(p), "country_code", "")),
+        needs=PASSPORT,
+        required=True,
+    ),
+    Column("document", "Document", lambda p: "P" if passport_of(p) else "", needs=PASSPORT, required=True),
+    DOCUMENT,
+    Column(
+        "issuer",
+        "Issued by",
+        lambda p: alpha3(getattr(passport_of(p), "country_code", "")),
+        needs=PASSPORT,
+        required=True,
+    ),
+    EXPIRY,
+)
+HOTEL = (NUMBER, LAST, FIRST, SEX, BORN, COUNTRY, ROOM, ROOMMATE, ARRIVES, LEAVES)
+GROUND = (NUMBER, LAST, FIRST, PREFERRED, AGE, MINOR, PHONE, ARRIVES, LEAVES)
+ROOMING = (NUMBER, LAST, FIRST, SEX, AGE, ROOM, ROOMMATE, ARRIVES, LEAVES, MINOR)
+ROOMING_PASSPORTS = (NUMBER, LAST, FIRST, SEX, BORN, COUNTRY, DOCUMENT, ROOM, ROOMMATE, ARRIVES, LEAVES)
+ARRIVALS = (ARRIVES, LEAVES, LAST, FIRST, PREFERRED, PHONE, MINOR)
+
+
+# What stands below a table
+
+
+def headcount(people: Sequence[Passenger]) -> list[Total]:
+    sexes = Counter(person.sex for person in people)
+    minors = sum(person.is_minor for person in people)
+    return [
+        Total("Travellers", str(len(people))),
+        Total("Women / men / other / not given", " / ".join(str(sexes[sex]) for sex in ("F", "M", "X", ""))),
+        Total("Under 18", str(minors)),
+    ]
+
+
+def rooms(people: Sequence[Passenger]) -> list[Total]:
+    wanted = Counter(person.occupancy for person in people)
+    open_ones = len(people) - wanted[Occupancy.SINGLE] - wanted[Occupancy.DOUBLE]
+    asked = sum(bool(person.roommate_request.strip()) for person in people)
+    return [
+        Total("Travellers", str(len(people))),
+        Total("Single", str(wanted[Occupancy.SINGLE])),
+        Total("Double", f"{wanted[Occupancy.DOUBLE]} people"),
+        Total("No occupancy chosen", str(open_ones)),
+        Total("Ask for a room-mate", str(asked)),
+    ]
+
+
+def absent(scope: Scope, _people: Sequence[Passenger]) -> list[str]:
+    """Who is not on the list although the trip has them."""
+    trip = scope.trip
+    if trip is None:
+        return []
+    counts = Counter(trip.passengers.order_by().values_list("attendance", flat=True))
+    out = [f"{counts[state]} {state.label.lower()}" for state in (Attendance.WAITLISTED, Attendance.CANCELLED)]
+    told = [text for text in out if not text.startswith("0 ")]
+    return [f"Only those booked are listed; {' and '.join(told)} left out."] if told else []
+
+
+def about_names(scope: Scope, people: Sequence[Passenger]) -> list[str]:
+    """Where somebody should look before an airline does."""
+    return [*about_hotel(scope, people), *_unfit(people), *_spelling(people), *_foreign(people)]
+
+
+def about_hotel(scope: Scope, people: Sequence[Passenger]) -> list[str]:
+    return [*absent(scope, people), *(_nationality(people) if scope.may("trips.passport") else [])]
+
+
+def _nationality(people: Iterable[Passenger]) -> list[str]:
+    has = any(passport_of(person) for person in people)
+    return ["Nationality is the country that issued the passport."] if has else []
+
+
+def _unfit(people: Iterable[Passenger]) -> list[str]:
+    """Whose passport is on file and will not do for this trip."""
+    bad = (Passport.Validity.EXPIRED, Passport.Validity.SHORT)
+    held = [(person, passport) for person in people if (passport := passport_of(person))]
+    named = [f"{person} ({passport.validity.label.lower()})" for person, passport in held if passport.validity in bad]
+    return [f"Passports that will not do: {', '.join(named)}. {validity_rule()}"] if named else []
+
+
+def _spelling(people: Iterable[Passenger]) -> list[str]:
+    odd = [person.legal_name for person in people if _TWO_WAYS & set(person.legal_name)]
+    if not odd:
+        return []
+    return [f"Passports spell ä, ö, ü, å and ø with one letter or two; compare their second line: {', '.join(odd)}."]
+
+
+def _foreign(people: Iterable[Passenger]) -> list[str]:
+    def unreadable(person: Passenger) -> bool:
+        names = (person.legal_first_name, person.legal_middle_name, person.legal_last_name)
+        return any(name and not latin(name) for name in names)
+
+    odd = ", ".join(str(person) for person in people if unreadable(person))
+    return [f"Names with letters that no ticket holds; type them as the passport does: {odd}."] if odd else []
+
+
+def validity_rule() -> str:
+    return f"A passport must outlive the trip's end by {settings.PASSPORT_VALIDITY_MONTHS} months."

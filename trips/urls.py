@@ -1,0 +1,22 @@
+"""Where reports stand: a trip's below its page, the others at /reports/. Only staff get that far."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import path
+
+from trips import views
+
+app_name = "trips"
+_staff = admin.site.admin_view
+_TRIP = "trips/trip/<int:trip_id>/reports/"
+
+urlpatterns = [
+    path(_TRIP, _staff(views.reports), name="trip_reports"),
+    path(f"{_TRIP}<slug:code>/<slug:preset_code>/", _staff(views.report), name="trip_report"),
+    path(f"{_TRIP}<slug:code>/<slug:preset_code>/file/", _staff(views.report_file), name="trip_report_file"),
+    path("reports/", _staff(views.reports), name="office_reports"),
+    path("reports/sent/<int:pk>/", _staff(views.sent_copy), name="sent_copy"),
+    path("reports/<slug:code>/<slug:preset_code>/", _staff(views.report), name="office_report"),
+    path("reports/<slug:code>/<slug:preset_code>/file/", _staff(views.report_file), name="office_report_file"),
+]

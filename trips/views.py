@@ -1,0 +1,323 @@
+"""Reports over HTTP: their lists, their pages, their files and the copies that were sent.
+
+Who may not have a report is not offered it, and whoever asks by its address is refused; both are logged by account and
+report, never with a value of one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+from django.utils.text import slugify
+from django.views.decorators.http import require_GET, require_POST
+
+from trips.models import SentReport, Trip
+from trips.reports import catalogue, csv, pdf, sent, xlsx
+from trips.reports.days import DaysForm
+from trips.reports.stamp import Stamp
+from trips.reports.table import (
+    Column,
+    Kind,
+    Preset,
+    Report,
+    Row,
+    Scope,
+    Table,
+    Value,
+    blanks_first,
+    build,
+    masked,
+    shown,
+)
+
+LOG = logging.getLogger("trips.reports")
+ROWS_A_PAGE = 25
+COPIES_SHOWN = 5
+# More than these make a file that nobody reads and a request that nobody waits for.
+MOST_ROWS = {"pdf": 2_000, "csv": 100_000, "xlsx": 50_000}
+Format = SentReport.Format
+
+
+def may_of(user: Any) -> Callable[[str], bool]:
+    """Whether `user` may see a model, as the admin decides it: by the permission to view or to change."""
+
+    def may(name: str) -> bool:
+        app, model = name.split(".")
+        return any(user.has_perm(f"{app}.{verb}_{model}") for verb in ("view", "change"))
+
+    return may
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One report as an address names it, for somebody who may have it."""
+
+    report: Report
+    preset: Preset
+    scope: Scope
+    trip_id: int | None
+
+    @property
+    def url(self) -> str:
+        return report_url(self.report, self.preset, self.trip_id)
+
+    @property
+    def label(self) -> str:
+        return f"{self.report.code}/{self.preset.code}"
+
+
+def report_url(report: Report, preset: Preset, trip_id: int | None) -> str:
+    if trip_id is None:
+        return reverse("trips:office_report", args=[report.code, preset.code])
+    return reverse("trips:trip_report", args=[trip_id, report.code, preset.code])
+
+
+# Lists of reports
+
+
+@require_GET
+def reports(request: HttpRequest, trip_id: int | None = None) -> HttpResponse:
+    """The reports that this user may have, of a trip or across trips."""
+    may = may_of(request.user)
+    trip = _trip(request, trip_id) if trip_id is not None else None
+    offered = catalogue.offered(may, of_trip=trip is not None)
+    if trip is None and not offered:
+        _refuse(request, "the list of reports", None)
+    entries = [
+        (report, [(preset, report_url(report, preset, trip_id)) for preset in presets]) for report, presets in offered
+    ]
+    title = f"Reports – {trip}" if trip else "Reports"
+    return _page(request, "list.html", title, {"trip": trip, "entries": entries})
+
+
+# One report
+
+
+@require_GET
+def report(request: HttpRequest, code: str, preset_code: str, trip_id: int | None = None) -> HttpResponse:
+    """The report as a page: those with gaps first, then what was sent of it and what has changed since."""
+    days = _days(request.GET) if trip_id is None else None
+    asked = _asked(request, code, preset_code, trip_id, days)
+    page = None
+    part = None
+    if trip_id is None:
+        page = Paginator(range(asked.report.source(asked.scope).count()), ROWS_A_PAGE).get_page(request.GET.get("p"))
+        part = slice(page.start_index() - 1, page.end_index()) if page.paginator.count else None
+    table = build(asked.report, asked.preset, asked.scope, part=part)
+    LOG.info("user %s opened report %s of trip %s", request.user.pk, asked.label, trip_id)
+    rows = blanks_first(table.rows) if asked.scope.trip else table.rows
+    context = {
+        "trip": asked.scope.trip,
+        "report": asked.report,
+        "preset": asked.preset,
+        "presets": [(one, report_url(asked.report, one, trip_id)) for one in asked.report.allowed(asked.scope.may)],
+        "table": table,
+        "lines": [_line(row, table.columns) for row in rows],
+        "gaps": sum(bool(row.missing) for row in rows),
+        "page": page,
+        "days": days,
+        "query": request.GET.urlencode(),
+        "before": _without_page(request.GET),
+        "copies": _copies(asked, table),
+    }
+    return _page(request, "report.html", table.title, context)
+
+
+@require_POST
+def report_file(request: HttpRequest, code: str, preset_code: str, trip_id: int | None = None) -> HttpResponse:
+    """The report as a file, kept as sent where the box is ticked; or only kept, where it went out on another way."""
+    asked = _asked(request, code, preset_code, trip_id, _days(request.GET) if trip_id is None else None)
+    wanted = request.POST.get("format", "")
+    if wanted not in Format.values:
+        raise Http404(f"There is no format {wanted!r}; CSV, Excel and PDF can be had.")
+    if (count := asked.report.source(asked.scope).count()) > (most := MOST_ROWS.get(wanted, MOST_ROWS["csv"])):
+        messages.error(request, f"{count:,} rows are more than the {most:,} that such a file holds; narrow the days.")
+        return HttpResponseRedirect(f"{asked.url}?{request.GET.urlencode()}")
+    table = build(asked.report, asked.preset, asked.scope)
+    content = None if wanted == Format.PAGE else written(table, asked.report, wanted, _stamp(request))
+    LOG.info("user %s took report %s of trip %s as %s", request.user.pk, asked.label, trip_id, wanted)
+    if content is None or request.POST.get("sent"):
+        _keep(request, asked, table, wanted, content)
+    if content is None:
+        messages.success(request, f"Kept as sent: {table.title}, {table.count} rows.")
+        return HttpResponseRedirect(f"{asked.url}?{request.GET.urlencode()}")
+    return _download(content, CONTENT_TYPES[wanted], f"{file_stem(asked)}.{wanted}")
+
+
+CONTENT_TYPES: dict[str, str] = {
+    Format.CSV: csv.CONTENT_TYPE,
+    Format.XLSX: xlsx.CONTENT_TYPE,
+    Format.PDF: pdf.CONTENT_TYPE,
+}
+
+
+def written(table: Table, report: Report, wanted: str, stamp: Stamp) -> bytes:
+    """The bytes of a file of this format."""
+    if wanted == Format.PDF:
+        return pdf.write(table, stamp, confidential=report.confidential)
+    return xlsx.write(table) if wanted == Format.XLSX else csv.write(table)
+
+
+def file_stem(asked: Asked) -> str:
+    about = str(asked.scope.trip) if asked.scope.trip else ""
+    preset = asked.preset.code if len(asked.report.presets) > 1 else ""
+    return "-".join(filter(None, (asked.report.code, preset, slugify(about)[:60], asked.scope.today.isoformat())))
+
+
+# What was sent
+
+
+@require_GET
+def sent_copy(request: HttpRequest, pk: int) -> HttpResponse:
+    """How the rows of today differ from a copy that was sent."""
+    copy = get_object_or_404(SentReport.objects.select_related("trip", "by"), pk=pk)
+    of_trip = catalogue.find(copy.report, of_trip=True) is not None
+    if of_trip and copy.trip_id is None:
+        raise Http404(f"The trip of “{copy.title}” was deleted; there is nothing to compare it with.")
+    asked = _asked(request, copy.report, copy.preset, copy.trip_id, days=(copy.first_day, copy.last_day))
+    table = build(asked.report, asked.preset, asked.scope)
+    LOG.info("user %s compared report %s of trip %s with copy %s", request.user.pk, asked.label, copy.trip_id, copy.pk)
+    found = sent.compare(copy, table)
+    context = {
+        "trip": copy.trip,
+        "copy": copy,
+        "found": found,
+        "added": [(row, _row_url(row.key)) for row in found.added],
+        "back": asked.url,
+    }
+    return _page(request, "compare.html", f"{copy.title}: sent and now", context)
+
+
+def _copies(asked: Asked, table: Table) -> list[tuple[SentReport, str]]:
+    """The last copies of this report, the newest with what has changed since; of a part of the rows nothing is said."""
+    kept = SentReport.objects.filter(
+        trip=asked.scope.trip,
+        report=asked.report.code,
+        preset=asked.preset.code,
+        first_day=asked.scope.first,
+        last_day=asked.scope.last,
+    ).select_related("by")
+    copies = list(kept.defer("rows")[:COPIES_SHOWN])
+    if not copies or table.count > len(table.rows):
+        return [(copy, "") for copy in copies]
+    newest = sent.compare(kept.get(pk=copies[0].pk), table)
+    return [(copies[0], newest.summary), *((copy, "") for copy in copies[1:])]
+
+
+def _keep(request: HttpRequest, asked: Asked, table: Table, wanted: str, content: bytes | None) -> None:
+    sent.keep(
+        report=asked.report,
+        preset=asked.preset,
+        scope=asked.scope,
+        table=table,
+        by=request.user,
+        written=wanted,
+        content=content,
+    )
+
+
+# What the views share
+
+
+def _trip(request: HttpRequest, trip_id: int) -> Trip:
+    """The trip, for whoever may see trips."""
+    if not may_of(request.user)("trips.trip"):
+        _refuse(request, "reports", trip_id)
+    return get_object_or_404(Trip.objects.select_related("organiser", "vendor"), pk=trip_id)
+
+
+def _asked(request: HttpRequest, code: str, preset_code: str, trip_id: int | None, days: Any) -> Asked:
+    found = catalogue.find(code, of_trip=trip_id is not None)
+    preset = next((one for one in found.presets if one.code == preset_code), None) if found else None
+    if found is None or preset is None:
+        raise Http404(f"There is no report {code}/{preset_code}.")
+    may = may_of(request.user)
+    if found.lacking(preset, may):
+        _refuse(request, f"{code}/{preset_code}", trip_id)
+    first, last = days.range() if isinstance(days, DaysForm) else days or (None, None)
+    scope = Scope(
+        may=may,
+        today=timezone.localdate(),
+        trip=_trip(request, trip_id) if trip_id is not None else None,
+        first=first,
+        last=last,
+        # As on a passenger's page: who may only view passports reads the end of the number.
+        whole=request.user.has_perm("trips.change_passport"),
+    )
+    return Asked(found, preset, scope, trip_id)
+
+
+def _refuse(request: HttpRequest, what: str, trip_id: int | None) -> None:
+    LOG.warning("user %s was refused %s of trip %s", request.user.pk, what, trip_id)
+    raise PermissionDenied
+
+
+def _days(query: QueryDict) -> DaysForm:
+    return DaysForm(query if {"first", "last"} & set(query) else None, today=timezone.localdate())
+
+
+def _without_page(query: QueryDict) -> str:
+    """The address's questions but the page's number, ready to be followed by it."""
+    others = query.copy()
+    others.pop("p", None)
+    return f"{others.urlencode()}&" if others else ""
+
+
+def _stamp(request: HttpRequest) -> Stamp:
+    user: Any = request.user
+    return Stamp(user.get_full_name() or user.get_username(), timezone.now())
+
+
+def _line(row: Row, columns: tuple[Column, ...]) -> dict[str, Any]:
+    named = next((column for column in columns if column.kind is Kind.TEXT), None)
+    cells = [
+        {
+            "label": column.label,
+            "link": column is named,
+            "day": column.kind is Kind.DATE,
+            "text": _text(value, column.kind),
+            "phones": _phones(value) if column.kind is Kind.PHONE else [],
+            "missing": column.label in row.missing,
+            "end": column.kind in {Kind.NUMBER, Kind.MONEY},
+        }
+        for column, value in zip(columns, row.cells, strict=True)
+    ]
+    return {"row": row, "cells": cells, "url": _row_url(row.key)}
+
+
+def _text(value: Value, kind: Kind) -> str:
+    return masked(str(value or "")) if kind is Kind.MASKED else shown(value, kind)
+
+
+def _phones(value: Value) -> list[tuple[str, str]]:
+    """Each number as it is read and as a telephone dials it."""
+    parts = [part.strip() for part in str(value or "").split(",")]
+    return [(part, "".join(char for char in part if char.isdigit() or char == "+")) for part in parts if part]
+
+
+def _row_url(key: str) -> str:
+    model, _, pk = key.partition(":")
+    return reverse(f"admin:trips_{model}_change", args=[pk])
+
+
+def _download(content: bytes, content_type: str, name: str) -> HttpResponse:
+    answer = HttpResponse(content, content_type=content_type)
+    answer["Content-Disposition"] = content_disposition_header(True, name)
+    return answer
+
+
+def _page(request: HttpRequest, template: str, title: str, context: dict[str, Any]) -> HttpResponse:
+    shared = {**admin.site.each_context(request), "title": title}
+    return TemplateResponse(request, f"trips/reports/{template}", {**shared, **context})
