@@ -13,6 +13,7 @@ _TRIP = "trips/trip/<int:trip_id>/reports/"
 
 urlpatterns = [
     path(_TRIP, _staff(views.reports), name="trip_reports"),
+    path(f"{_TRIP}pack/", _staff(views.departure_pack), name="departure_pack"),
     path(f"{_TRIP}<slug:code>/<slug:preset_code>/", _staff(views.report), name="trip_report"),
     path(f"{_TRIP}<slug:code>/<slug:preset_code>/file/", _staff(views.report_file), name="trip_report_file"),
     path("reports/", _staff(views.reports), name="office_reports"),

@@ -21,11 +21,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from trips.models import SentReport, Trip
-from trips.reports import catalogue, csv, pdf, sent, xlsx
-from trips.reports.days import DaysForm
+from trips.reports import catalogue, csv, pack, pdf, sent, xlsx
+from trips.reports.forms import DaysForm, PackForm
 from trips.reports.stamp import Stamp
 from trips.reports.table import (
     Column,
@@ -38,8 +38,10 @@ from trips.reports.table import (
     Value,
     blanks_first,
     build,
+    full_title,
     masked,
     shown,
+    without_shy,
 )
 
 LOG = logging.getLogger("trips.reports")
@@ -99,7 +101,8 @@ def reports(request: HttpRequest, trip_id: int | None = None) -> HttpResponse:
         (report, [(preset, report_url(report, preset, trip_id)) for preset in presets]) for report, presets in offered
     ]
     title = f"Reports – {trip}" if trip else "Reports"
-    return _page(request, "list.html", title, {"trip": trip, "entries": entries})
+    context = {"trip": trip, "entries": entries, "may_pack": trip is not None and bool(entries)}
+    return _page(request, "list.html", title, context)
 
 
 # One report
@@ -117,14 +120,15 @@ def report(request: HttpRequest, code: str, preset_code: str, trip_id: int | Non
         part = slice(page.start_index() - 1, page.end_index()) if page.paginator.count else None
     table = build(asked.report, asked.preset, asked.scope, part=part)
     LOG.info("user %s opened report %s of trip %s", request.user.pk, asked.label, trip_id)
-    rows = blanks_first(table.rows) if asked.scope.trip else table.rows
+    seen = without_shy(table)
+    rows = blanks_first(seen.rows) if asked.scope.trip else seen.rows
     context = {
         "trip": asked.scope.trip,
         "report": asked.report,
         "preset": asked.preset,
         "presets": [(one, report_url(asked.report, one, trip_id)) for one in asked.report.allowed(asked.scope.may)],
-        "table": table,
-        "lines": [_line(row, table.columns) for row in rows],
+        "table": seen,
+        "lines": [_line(row, seen.columns) for row in rows],
         "gaps": sum(bool(row.missing) for row in rows),
         "page": page,
         "days": days,
@@ -174,6 +178,47 @@ def file_stem(asked: Asked) -> str:
     about = str(asked.scope.trip) if asked.scope.trip else ""
     preset = asked.preset.code if len(asked.report.presets) > 1 else ""
     return "-".join(filter(None, (asked.report.code, preset, slugify(about)[:60], asked.scope.today.isoformat())))
+
+
+# The departure pack
+
+
+@require_http_methods(["GET", "POST"])
+def departure_pack(request: HttpRequest, trip_id: int) -> HttpResponse:
+    """What goes into the pack and what does not; pressed, one ZIP that opens with the password of this page."""
+    trip = _trip(request, trip_id)
+    inside, withheld = catalogue.packed(may_of(request.user))
+    if not inside:
+        _refuse(request, "the departure pack", trip_id)
+    form = PackForm(request.POST or None, initial={"password": pack.fresh_password()})
+    people = trip.passengers.seated().count()
+    if people and form.is_valid():
+        return _packed(request, [_asked(request, r.code, p.code, trip_id, None) for r, p in inside], form)
+    context = {
+        "trip": trip,
+        "people": people,
+        "inside": [full_title(*pair) for pair in inside],
+        "withheld": withheld,
+        "confidential": any(report.confidential for report, _preset in inside),
+        "form": form,
+    }
+    return _page(request, "pack.html", f"Departure pack – {trip}", context)
+
+
+def _packed(request: HttpRequest, parts: list[Asked], form: PackForm) -> HttpResponse:
+    stamp, files = _stamp(request), []
+    for asked in parts:
+        table = build(asked.report, asked.preset, asked.scope)
+        for wanted in (Format.PDF, Format.CSV):
+            content = written(table, asked.report, wanted, stamp)
+            files.append((f"{asked.label.replace('/', '-')}.{wanted}", content))
+            if wanted == Format.PDF and form.cleaned_data["sent"]:
+                _keep(request, asked, table, wanted, content)
+    told = ", ".join(asked.label for asked in parts)
+    LOG.info("user %s took the departure pack of trip %s: %s", request.user.pk, parts[0].trip_id, told)
+    trip, today = parts[0].scope.trip, parts[0].scope.today
+    name = f"departure-pack-{slugify(str(trip))[:60]}-{today.isoformat()}.zip"
+    return _download(pack.zipped(files, form.cleaned_data["password"]), "application/zip", name)
 
 
 # What was sent

@@ -36,7 +36,7 @@ class TripAdmin(ArchiveActions, StaffAdmin):
     form = TripForm
     empty_title = "No trips here"
     needed_by = ("passenger is on it", "passengers are on it")
-    actions_detail = ("add_passenger", "reports")
+    actions_detail = ("add_passenger", "reports", "departure_pack")
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
     list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, ShownFilter)
     list_select_related = ("organiser",)
@@ -137,6 +137,10 @@ class TripAdmin(ArchiveActions, StaffAdmin):
     @action(description="Reports", permissions=["reports"])
     def reports(self, request: HttpRequest, object_id: int) -> HttpResponseRedirect:
         return HttpResponseRedirect(reverse("trips:trip_reports", args=[object_id]))
+
+    @action(description="Departure pack", permissions=["reports"])
+    def departure_pack(self, request: HttpRequest, object_id: int) -> HttpResponseRedirect:
+        return HttpResponseRedirect(reverse("trips:departure_pack", args=[object_id]))
 
     def has_reports_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Every report of a trip lists its passengers."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trips.reports import people
-from trips.reports.table import Preset, Report
+from trips.reports import care, people
+from trips.reports.table import Preset, Report, full_title
 
 STANDARD = "standard"
 PEOPLE = ("trips.trip", "trips.passenger")
@@ -25,6 +25,64 @@ REPORTS: tuple[Report, ...] = (
         totals=people.headcount,
         in_pack=True,
     ),
+    Report(
+        "arrivals",
+        "Arrivals",
+        "Who comes and leaves when, for transfers.",
+        PEOPLE,
+        (Preset(STANDARD, "", people.ARRIVALS, notes=people.about_arrivals),),
+        people.by_arrival,
+        totals=people.by_day,
+        in_pack=True,
+    ),
+    Report(
+        "rooming",
+        "Rooming list",
+        "Who wants which room with whom, for the hotel.",
+        PEOPLE,
+        (
+            Preset(STANDARD, "without passports", people.ROOMING, notes=people.absent),
+            Preset(
+                "passports", "with passport numbers", people.ROOMING_PASSPORTS, people.PASSPORT, people.absent, False
+            ),
+        ),
+        people.with_passports,
+        totals=people.rooms,
+        in_pack=True,
+    ),
+    Report(
+        "emergency",
+        "Emergency sheet",
+        "Whom to call for each traveller, and what helpers must know.",
+        (*PEOPLE, "trips.emergencycontact"),
+        (Preset(STANDARD, "", care.EMERGENCY, notes=care.unreachable),),
+        care.with_care,
+        totals=care.emergencies,
+        confidential=True,
+        in_pack=True,
+    ),
+    Report(
+        "medical",
+        "Medical sheet",
+        "Illnesses, medication, allergies and physicians.",
+        (*PEOPLE, *care.HEALTH),
+        (Preset(STANDARD, "", care.MEDICAL, notes=people.absent),),
+        care.with_health,
+        totals=care.answers,
+        confidential=True,
+        in_pack=True,
+    ),
+    Report(
+        "dietary",
+        "Dietary sheet",
+        "Diets and allergies, with the kitchen's totals.",
+        (*PEOPLE, *care.HEALTH),
+        (Preset(STANDARD, "", care.DIETARY, notes=people.absent),),
+        care.with_health,
+        totals=care.kitchen,
+        confidential=True,
+        in_pack=True,
+    ),
 )
 
 
@@ -37,3 +95,10 @@ def offered(may: Callable[[str], bool], *, of_trip: bool) -> list[tuple[Report, 
     """The reports that somebody may have, each with its presets for them; the others are not told of."""
     found = [(report, report.allowed(may)) for report in REPORTS if report.of_trip == of_trip]
     return [(report, presets) for report, presets in found if presets]
+
+
+def packed(may: Callable[[str], bool]) -> tuple[list[tuple[Report, Preset]], list[str]]:
+    """What goes into a departure pack for somebody, and the names of what does not since they may not see it."""
+    wanted = [(report, preset) for report in REPORTS if report.in_pack for preset in report.presets if preset.in_pack]
+    inside = [(report, preset) for report, preset in wanted if not report.lacking(preset, may)]
+    return inside, [full_title(*pair) for pair in wanted if pair not in inside]

@@ -12,7 +12,7 @@ from django_countries import countries
 
 from trips.enums import Attendance, Occupancy
 from trips.models import Passenger, Passport
-from trips.reports.table import Column, Kind, Rows, Scope, Total
+from trips.reports.table import Column, Kind, Rows, Scope, Total, shown
 
 # Letters that are no letter with a mark; what airline systems and passports' own second line write for them.
 _LATIN = str.maketrans(
@@ -30,6 +30,11 @@ def of_trip(scope: Scope) -> Rows:
 
 def with_passports(scope: Scope) -> Rows:
     return of_trip(scope).select_related("passport") if scope.may("trips.passport") else of_trip(scope)
+
+
+def by_arrival(scope: Scope) -> Rows:
+    """Those booked; all come on the trip's days until there are flights, then those decide the order."""
+    return of_trip(scope)
 
 
 def latin(name: str) -> str:
@@ -109,13 +114,13 @@ EXPIRY = Column(
     needs=PASSPORT,
     required=True,
 )
-PREFERRED = Column("preferred_name", "Called", lambda p: p.preferred_name)
+PREFERRED = Column("preferred_name", "Called", lambda p: p.preferred_name, shy=True)
 ROOM = Column("occupancy", "Occupancy", occupancy, required=True)
 ROOMMATE = Column("roommate_request", "Wants to share with", lambda p: p.roommate_request)
 ARRIVES = Column("arrives", "Arrives", arrival, Kind.DATE, required=True)
 LEAVES = Column("leaves", "Leaves", leaving, Kind.DATE, required=True)
 PHONE = Column("phone", "Phone", lambda p: p.contact.phone, Kind.PHONE, needs=("trips.contact",))
-MINOR = Column("minor", "Minor", minor)
+MINOR = Column("minor", "Minor", minor, shy=True)
 
 AIRLINE = (
     Column("last_name", "Last name", lambda p: latin(p.legal_last_name), required=True),
@@ -172,6 +177,20 @@ def rooms(people: Sequence[Passenger]) -> list[Total]:
         Total("No occupancy chosen", str(open_ones)),
         Total("Ask for a room-mate", str(asked)),
     ]
+
+
+def by_day(people: Sequence[Passenger]) -> list[Total]:
+    """How many come and leave on each day, as transfers are ordered."""
+    totals = [Total("Travellers", str(len(people)))]
+    for word, read in (("Arrive", arrival), ("Leave", leaving)):
+        days = Counter(read(person) for person in people)
+        for day in sorted(days, key=lambda day: (day is None, day or dt.date.min)):
+            totals.append(Total(f"{word} {shown(day, Kind.DATE) or 'on a day not known'}", str(days[day])))
+    return totals
+
+
+def about_arrivals(scope: Scope, people: Sequence[Passenger]) -> list[str]:
+    return [*absent(scope, people), "The days are those of the trip."]
 
 
 def absent(scope: Scope, _people: Sequence[Passenger]) -> list[str]:

@@ -11,6 +11,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import cos, radians, sin
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -27,13 +28,14 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Frame, LongTable, PageTemplate, Paragraph, Spacer, TableStyle
 
 from trips.reports.stamp import Stamp
-from trips.reports.table import Kind, Table, shown
+from trips.reports.table import Kind, Table, Total, shown, without_shy
 
 FONTS = Path(__file__).resolve().parent.parent / "fonts"
 TEXT, BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
 MARGIN = 36.0
 PADDING = 3.0
 SIZES = (8.5, 7.5, 6.5)  # the largest at which the longest words of all columns fit beside each other
+_TURN = 35.0  # degrees of the mark across a confidential sheet
 _RIGHT = {Kind.NUMBER, Kind.MONEY}
 _INK, _FAINT, _RULE, _STRIPE, _GAP = "#1f2937", "#6b7280", "#9ca3af", "#f3f4f6", "#fde8d0"
 
@@ -46,7 +48,9 @@ class _Grid:
 
 
 def draw(table: Table, stamp: Stamp, *, confidential: bool = False) -> bytes:
+    """The report as a PDF; `confidential` is written across every sheet."""
     _register_fonts()
+    table = without_shy(table)
     kinds = [column.kind for column in table.columns]
     texts = [[shown(cell, kind) for cell, kind in zip(row.cells, kinds, strict=True)] for row in table.rows]
     heads = [column.label for column in table.columns]
@@ -59,7 +63,9 @@ def draw(table: Table, stamp: Stamp, *, confidential: bool = False) -> bytes:
     document = BaseDocTemplate(out, pagesize=page, title=table.title, author="TripBuilder", subject=table.subtitle)
     frame = Frame(MARGIN, foot, page[0] - 2 * MARGIN, page[1] - top - foot, 0, 0, 0, 0)
     document.addPageTemplates(
-        PageTemplate(frames=[frame], onPage=lambda canvas, _doc: _furniture(canvas, page, table, stamp, confidential))
+        PageTemplate(
+            frames=[frame], onPageEnd=lambda canvas, _doc: _furniture(canvas, page, table, stamp, confidential)
+        )
     )
     document.build(_story(table, grid), canvasmaker=_Counting)
     return out.getvalue()
@@ -150,12 +156,18 @@ def _story(table: Table, grid: _Grid) -> list[Any]:
     else:
         story.append(Paragraph("Nobody and nothing is on this list.", small))
     story.append(Spacer(0, 8))
-    told = [f"{total.label}: {total.value}" for total in table.totals]
-    if told:
-        story.append(Paragraph(escape("   ·   ".join(told)), small))
+    story.extend(Paragraph(escape(line), small) for line in _told(table.totals))
     shaded = ["A shaded cell is missing."] if any(row.missing for row in table.rows) else []
     story.extend(Paragraph(escape(note), small) for note in (*shaded, *_unprintable(grid)))
     return story
+
+
+def _told(totals: Sequence[Total]) -> list[str]:
+    """The totals on one line, those of each group on a line of their own."""
+    lines: dict[str, list[str]] = {}
+    for total in totals:
+        lines.setdefault(total.group, []).append(f"{total.label}: {total.value}")
+    return [f"{group + ' – ' if group else ''}{'   ·   '.join(told)}" for group, told in lines.items()]
 
 
 def _style(table: Table, grid: _Grid) -> list[tuple[Any, ...]]:
@@ -193,7 +205,7 @@ def _unprintable(grid: _Grid) -> list[str]:
 
 
 def _furniture(canvas: Any, page: tuple[float, float], table: Table, stamp: Stamp, confidential: bool) -> None:
-    """What stands on every sheet: the heading, the foot, and the mark across it where it is confidential."""
+    """What stands on every sheet: the heading, the foot, and over the rows the mark where it is confidential."""
     canvas.saveState()
     if confidential:
         _watermark(canvas, page, stamp)
@@ -210,13 +222,14 @@ def _furniture(canvas: Any, page: tuple[float, float], table: Table, stamp: Stam
 
 def _watermark(canvas: Any, page: tuple[float, float], stamp: Stamp) -> None:
     text = f"Confidential – {stamp.name} – {str(stamp).removeprefix(f'{stamp.name}, ')}"
-    diagonal = (page[0] ** 2 + page[1] ** 2) ** 0.5
-    size = 30 * min(1.0, 0.8 * diagonal / stringWidth(text, BOLD, 30))
+    turn = radians(_TURN)
+    room = min(page[0] / cos(turn), page[1] / sin(turn)) - 3 * MARGIN
+    size = min(30.0, 30 * room / stringWidth(text, BOLD, 30))
     canvas.saveState()
     canvas.setFillColor(HexColor(_FAINT), alpha=0.16)
     canvas.setFont(BOLD, size)
     canvas.translate(page[0] / 2, page[1] / 2)
-    canvas.rotate(35)
+    canvas.rotate(_TURN)
     canvas.drawCentredString(0, 0, text)
     canvas.restoreState()
 

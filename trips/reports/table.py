@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -35,7 +35,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`needs` names the models whose permission the column takes; without it the column is left out."""
+    """`needs` names the models whose permission the column takes; without it the column is left out.
+
+    `shy`: a page or sheet leaves the column out where no row has a value; the other files always have it.
+    """
 
     code: str
     label: str
@@ -43,6 +46,7 @@ class Column:
     kind: Kind = Kind.TEXT
     needs: tuple[str, ...] = ()
     required: bool = False
+    shy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Total:
+    """`group`: what several belong to, such as the diets."""
+
     label: str
     value: str
+    group: str = ""
+
+    @property
+    def full_label(self) -> str:
+        return f"{self.group}: {self.label}" if self.group else self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,7 @@ class Preset:
     columns: tuple[Column, ...]
     needs: tuple[str, ...] = ()
     notes: Notes = none_of
+    in_pack: bool = True  # where its report is
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +171,16 @@ def build(report: Report, preset: Preset, scope: Scope, *, part: slice | None = 
         totals=(*report.sums(found), *(report.totals(things) if count == len(things) else ())),
         notes=tuple(preset.notes(scope, things)),
         left_out=hidden,
+    )
+
+
+def without_shy(table: Table) -> Table:
+    """The table without the shy columns that nobody has a value in."""
+    kept = [at for at, column in enumerate(table.columns) if not column.shy or any(row.cells[at] for row in table.rows)]
+    return replace(
+        table,
+        columns=tuple(table.columns[at] for at in kept),
+        rows=tuple(replace(row, cells=tuple(row.cells[at] for at in kept)) for row in table.rows),
     )
 
 

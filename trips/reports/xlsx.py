@@ -51,6 +51,6 @@ def _width(cells: Any) -> int:
 
 def _about(book: Any, table: Table) -> None:
     sheet = book.create_sheet("About")
-    for label, value in ((table.title, table.subtitle), *((total.label, total.value) for total in table.totals)):
+    for label, value in ((table.title, table.subtitle), *((total.full_label, total.value) for total in table.totals)):
         sheet.append([_cell(label), _cell(value)])
     sheet.column_dimensions["A"].width, sheet.column_dimensions["B"].width = 30, _WIDEST

@@ -1,4 +1,4 @@
-"""The days whose departures a report across trips speaks of."""
+"""What is typed before a report: the days it speaks of, and the password of a departure pack."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import datetime as dt
 from typing import Any
 
 from django import forms
+from django.core.validators import RegexValidator
 from unfold.widgets import INPUT_CLASSES
 
 from trips.dates import add_months
+from trips.reports.pack import LEAST_PASSWORD
 
 
 class DayInput(forms.DateInput):
@@ -42,3 +44,22 @@ class DaysForm(forms.Form):
         if not self.is_bound or not self.is_valid():
             return self.usual
         return self.cleaned_data["first"], self.cleaned_data["last"]
+
+
+class PackForm(forms.Form):
+    """Only what every keyboard and unzip program agrees on: some read other letters of a password differently."""
+
+    password = forms.CharField(
+        min_length=LEAST_PASSWORD,
+        max_length=99,
+        validators=[RegexValidator(r"^[!-~]+$", "Use letters A to Z, digits and signs, without blanks.")],
+        widget=forms.TextInput(
+            attrs={
+                "class": " ".join(INPUT_CLASSES),
+                "autocomplete": "off",
+                "spellcheck": "false",
+                "autocapitalize": "off",
+            }
+        ),
+    )
+    sent = forms.BooleanField(required=False, label="Keep what is in it as sent")
