@@ -90,6 +90,17 @@ class DocumentState(models.TextChoices):
     WAIVED = "waived", "Waived"
 
 
+# What each traveller hands in before departure, and which states settle one of them.
+REQUIRED_DOCUMENTS = (
+    DocumentKind.PASSPORT_SCAN,
+    DocumentKind.RESERVATION,
+    DocumentKind.MOU,
+    DocumentKind.AFFIDAVIT,
+    DocumentKind.SIGNATURE,
+)
+HANDED_IN = (DocumentState.RECEIVED, DocumentState.APPROVED, DocumentState.WAIVED)
+
+
 class PaymentKind(models.TextChoices):
     PAYMENT = "payment", "Payment"
     REFUND = "refund", "Refund"

@@ -40,6 +40,7 @@ from trips.reports.table import (
     build,
     full_title,
     masked,
+    rows_of,
     shown,
     without_shy,
 )
@@ -101,8 +102,13 @@ def reports(request: HttpRequest, trip_id: int | None = None) -> HttpResponse:
         (report, [(preset, report_url(report, preset, trip_id)) for preset in presets]) for report, presets in offered
     ]
     title = f"Reports – {trip}" if trip else "Reports"
-    context = {"trip": trip, "entries": entries, "may_pack": trip is not None and bool(entries)}
+    context = {"trip": trip, "entries": entries, "may_pack": bool(trip and catalogue.packed(may)[0])}
     return _page(request, "list.html", title, context)
+
+
+def has_office_reports(request: HttpRequest) -> bool:
+    """For the menu: whether there is any report across trips for this user."""
+    return bool(catalogue.offered(may_of(request.user), of_trip=False))
 
 
 # One report
@@ -116,7 +122,9 @@ def report(request: HttpRequest, code: str, preset_code: str, trip_id: int | Non
     page = None
     part = None
     if trip_id is None:
-        page = Paginator(range(asked.report.source(asked.scope).count()), ROWS_A_PAGE).get_page(request.GET.get("p"))
+        page = Paginator(range(rows_of(asked.report, asked.preset, asked.scope).count()), ROWS_A_PAGE).get_page(
+            request.GET.get("p")
+        )
         part = slice(page.start_index() - 1, page.end_index()) if page.paginator.count else None
     table = build(asked.report, asked.preset, asked.scope, part=part)
     LOG.info("user %s opened report %s of trip %s", request.user.pk, asked.label, trip_id)
@@ -146,7 +154,9 @@ def report_file(request: HttpRequest, code: str, preset_code: str, trip_id: int 
     wanted = request.POST.get("format", "")
     if wanted not in Format.values:
         raise Http404(f"There is no format {wanted!r}; CSV, Excel and PDF can be had.")
-    if (count := asked.report.source(asked.scope).count()) > (most := MOST_ROWS.get(wanted, MOST_ROWS["csv"])):
+    if (count := rows_of(asked.report, asked.preset, asked.scope).count()) > (
+        most := MOST_ROWS.get(wanted, MOST_ROWS["csv"])
+    ):
         messages.error(request, f"{count:,} rows are more than the {most:,} that such a file holds; narrow the days.")
         return HttpResponseRedirect(f"{asked.url}?{request.GET.urlencode()}")
     table = build(asked.report, asked.preset, asked.scope)

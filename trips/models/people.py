@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from trips.countries import country_code
-from trips.dates import add_months, age_on
+from trips.dates import age_on
 from trips.encryption import EncryptedTextField
 from trips.enums import Attendance, Occupancy, PassengerStage, Sex, Status
 from trips.models.base import Flagged, Keyed, Stamped
@@ -172,11 +171,9 @@ class Passport(Stamped):
 
     @property
     def needed_until(self) -> dt.date | None:
-        """The first day on which the passport may expire: the trip's end plus the configured months."""
+        """The first day on which the passport may expire, by the passenger's trip."""
         trip = self.passenger.trip
-        if trip is None or trip.ends_on is None:
-            return None
-        return add_months(trip.ends_on, settings.PASSPORT_VALIDITY_MONTHS)
+        return trip.passports_needed_until if trip else None
 
     @property
     def validity(self) -> Passport.Validity:

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from simple_history.models import HistoricalRecords
 
+from trips.dates import add_months
 from trips.enums import Status, TravelCategory, TripStage
 from trips.models.base import Flagged, Keyed
 from trips.querysets import TripQuerySet
@@ -102,6 +103,11 @@ class Trip(Keyed, Flagged):
     def ends_on(self) -> dt.date | None:
         """The day passports must outlive: the later of return and end."""
         return max((day for day in (self.return_date, self.end_date) if day), default=None)
+
+    @property
+    def passports_needed_until(self) -> dt.date | None:
+        """The first day on which a traveller's passport may expire: the end plus the configured months."""
+        return add_months(self.ends_on, settings.PASSPORT_VALIDITY_MONTHS) if self.ends_on else None
 
     @property
     def nights(self) -> int | None:

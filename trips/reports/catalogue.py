@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from trips.reports import care, people
+from trips.reports import care, money, office, people
 from trips.reports.table import Preset, Report, full_title
 
 STANDARD = "standard"
 PEOPLE = ("trips.trip", "trips.passenger")
 
-REPORTS: tuple[Report, ...] = (
+_OF_A_TRIP = (
     Report(
         "manifest",
         "Manifest",
@@ -83,6 +84,58 @@ REPORTS: tuple[Report, ...] = (
         confidential=True,
         in_pack=True,
     ),
+)
+
+_EACH_TRIP_TOO = (
+    Report(
+        "balances",
+        "Balances",
+        "What travellers owe and have paid.",
+        (*PEOPLE, "trips.payment"),
+        (
+            Preset("owing", "owing", money.BALANCES, narrow=money.owing),
+            Preset("overdue", "overdue", money.BALANCES, narrow=money.overdue),
+            Preset("give-back", "to be given back", money.BALANCES, narrow=money.to_give_back),
+            Preset("all", "all who are booked", money.BALANCES, narrow=money.booked),
+        ),
+        money.with_balances,
+        sums=money.by_currency,
+    ),
+    Report(
+        "passports",
+        "Passports",
+        "Whose passport runs out before their trips allow, and before when to renew it.",
+        (*PEOPLE, *people.PASSPORT),
+        (Preset(STANDARD, "", office.PASSPORTS, notes=office.passport_notes),),
+        office.with_passports,
+    ),
+    Report(
+        "documents",
+        "Documents",
+        "Which papers are on file for whom, and which are missing.",
+        (*PEOPLE, "trips.document"),
+        (
+            Preset("missing", "something missing", office.DOCUMENTS, narrow=office.lacking_documents),
+            Preset("all", "all who are booked", office.DOCUMENTS),
+        ),
+        office.with_documents,
+        totals=office.by_kind,
+    ),
+)
+_VENDORS = Report(
+    "vendors",
+    "Vendors",
+    "Who supplies these trips, and how to reach them.",
+    ("trips.trip", "trips.vendor"),
+    (Preset(STANDARD, "", office.VENDORS),),
+    office.vendors,
+    of_trip=False,
+)
+REPORTS: tuple[Report, ...] = (
+    *_OF_A_TRIP,
+    *_EACH_TRIP_TOO,
+    *(replace(report, of_trip=False) for report in _EACH_TRIP_TOO),
+    _VENDORS,
 )
 
 

@@ -102,6 +102,7 @@ class Scope:
 
 
 Rows = QuerySet[Any]
+Narrow = Callable[["Scope", Rows], Rows]
 Totals = Callable[[Sequence[Any]], Iterable[Total]]
 Sums = Callable[[Rows], Iterable[Total]]
 Notes = Callable[[Scope, Sequence[Any]], Iterable[str]]
@@ -111,9 +112,16 @@ def none_of(*_what: object) -> tuple[()]:
     return ()
 
 
+def all_of(_scope: Scope, rows: Rows) -> Rows:
+    return rows
+
+
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One list of columns. `notes` are for the office: they stand on the page and in no file that goes out."""
+    """One list of columns, of all rows or of those that `narrow` leaves.
+
+    `notes` are for the office: they stand on the page and in no file that goes out.
+    """
 
     code: str
     title: str
@@ -121,6 +129,7 @@ class Preset:
     needs: tuple[str, ...] = ()
     notes: Notes = none_of
     in_pack: bool = True  # where its report is
+    narrow: Narrow = all_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +164,13 @@ def full_title(report: Report, preset: Preset) -> str:
     return report.title if len(report.presets) == 1 else f"{report.title}, {preset.title}"
 
 
+def rows_of(report: Report, preset: Preset, scope: Scope) -> Rows:
+    return preset.narrow(scope, report.source(scope))
+
+
 def build(report: Report, preset: Preset, scope: Scope, *, part: slice | None = None) -> Table:
     """The report as it stands, or the `part` of its rows that a page shows; then only `sums` are told."""
-    found = report.source(scope)
+    found = rows_of(report, preset, scope)
     things = list(found[part] if part else found)
     count = found.count() if part else len(things)
     columns = tuple(column for column in preset.columns if all(map(scope.may, column.needs)))
