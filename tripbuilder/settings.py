@@ -79,6 +79,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_q",
     "simple_history",
+    "import_export",
     "trips",
     "ghl_sync",
     "tripbuilder",

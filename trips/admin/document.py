@@ -10,12 +10,14 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 
 from trips.admin.base import StaffAdmin
+from trips.admin.exporting import ExportPages
 from trips.forms import DocumentForm
 from trips.models import Document
 
 
 @admin.register(Document)
-class DocumentAdmin(StaffAdmin):
+class DocumentAdmin(ExportPages, StaffAdmin):
+    actions_list = ("export_rows",)
     form = DocumentForm
     empty_title = "No documents here"
     list_display = ("kind", "trip", "passenger", "state", "original_name", "created_at")

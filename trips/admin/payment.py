@@ -11,12 +11,15 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
 from trips.admin.base import StaffAdmin
+from trips.admin.exporting import ExportPages
+from trips.admin.importing import ImportPages
 from trips.forms import PaymentForm
 from trips.models import Payment, Trip
 
 
 @admin.register(Payment)
-class PaymentAdmin(StaffAdmin):
+class PaymentAdmin(ImportPages, ExportPages, StaffAdmin):
+    actions_list = ("import_rows", "export_rows")
     form = PaymentForm
     empty_title = "No payments here"
     list_display = ("passenger", "trip", "kind", "amount", "currency", "paid_on", "method", "reference")

@@ -13,6 +13,8 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
 from trips.admin.base import Instead, LookFilter, StaffAdmin, StaffInline, badge, day, flag_badges, said
+from trips.admin.exporting import ExportPages
+from trips.admin.importing import ImportPages
 from trips.enums import Attendance
 from trips.forms import ContactForm, EmergencyContactForm, HealthRecordForm, PassengerForm, PassportForm
 from trips.models import Contact, EmergencyContact, HealthRecord, Passenger, Passport
@@ -34,7 +36,8 @@ def validity_badge(passenger: Passenger) -> SafeString:
 
 
 @admin.register(Contact)
-class ContactAdmin(StaffAdmin):
+class ContactAdmin(ImportPages, ExportPages, StaffAdmin):
+    actions_list = ("import_rows", "export_rows")
     form = ContactForm
     empty_title = "No contacts here"
     needed_by = ("passenger or trip needs it", "passengers and trips need it")
@@ -143,7 +146,8 @@ class PassengerLookFilter(LookFilter):
 
 
 @admin.register(Passenger)
-class PassengerAdmin(StaffAdmin):
+class PassengerAdmin(ImportPages, ExportPages, StaffAdmin):
+    actions_list = ("import_rows", "export_rows")
     form = PassengerForm
     inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)
     empty_title = "No passengers here"

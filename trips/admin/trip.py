@@ -17,6 +17,8 @@ from unfold.decorators import action, display
 
 from trips.admin.archive import ArchiveActions
 from trips.admin.base import LookFilter, ShownFilter, StaffAdmin, badge, day, flag_badges
+from trips.admin.exporting import ExportPages
+from trips.admin.importing import ImportPages
 from trips.forms import TripForm
 from trips.models import Trip
 from trips.querysets import flagged
@@ -32,11 +34,12 @@ class TripLookFilter(LookFilter):
 
 
 @admin.register(Trip)
-class TripAdmin(ArchiveActions, StaffAdmin):
+class TripAdmin(ImportPages, ExportPages, ArchiveActions, StaffAdmin):
     form = TripForm
     empty_title = "No trips here"
     needed_by = ("passenger is on it", "passengers are on it")
-    actions_detail = ("add_passenger", "reports", "departure_pack")
+    actions_list = ("import_rows", "export_rows")
+    actions_detail = ("add_passenger", "import_passengers", "reports", "departure_pack")
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
     list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, ShownFilter)
     list_select_related = ("organiser",)
@@ -133,6 +136,14 @@ class TripAdmin(ArchiveActions, StaffAdmin):
 
     def has_add_passenger_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("trips.add_passenger")
+
+    @action(description="Import passengers", permissions=["import_passengers"])
+    def import_passengers(self, request: HttpRequest, object_id: int) -> HttpResponseRedirect:
+        url = reverse(f"{self.admin_site.name}:trips_passenger_import")
+        return HttpResponseRedirect(f"{url}?{urlencode({'trip': object_id})}")
+
+    def has_import_passengers_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perms([f"trips.{verb}_passenger" for verb in ("view", "add", "change")])
 
     @action(description="Reports", permissions=["reports"])
     def reports(self, request: HttpRequest, object_id: int) -> HttpResponseRedirect:

@@ -12,12 +12,15 @@ from unfold.decorators import display
 
 from trips.admin.archive import ArchiveActions
 from trips.admin.base import ShownFilter, StaffAdmin
+from trips.admin.exporting import ExportPages
+from trips.admin.importing import ImportPages
 from trips.forms import VendorForm
 from trips.models import Vendor
 
 
 @admin.register(Vendor)
-class VendorAdmin(ArchiveActions, StaffAdmin):
+class VendorAdmin(ImportPages, ExportPages, ArchiveActions, StaffAdmin):
+    actions_list = ("import_rows", "export_rows")
     form = VendorForm
     empty_title = "No vendors here"
     needed_by = ("trip names it", "trips name it")

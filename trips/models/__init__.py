@@ -2,6 +2,7 @@
 
 from trips.models.batch import Batch, BatchRow
 from trips.models.document import Document
+from trips.models.imports import ColumnMapping, ImportDraft
 from trips.models.payment import Payment
 from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
 from trips.models.sent_report import SentReport
@@ -11,10 +12,12 @@ from trips.models.vendor import Vendor
 __all__ = [
     "Batch",
     "BatchRow",
+    "ColumnMapping",
     "Contact",
     "Document",
     "EmergencyContact",
     "HealthRecord",
+    "ImportDraft",
     "Passenger",
     "Passport",
     "Payment",
