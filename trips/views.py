@@ -102,7 +102,12 @@ def reports(request: HttpRequest, trip_id: int | None = None) -> HttpResponse:
         (report, [(preset, report_url(report, preset, trip_id)) for preset in presets]) for report, presets in offered
     ]
     title = f"Reports – {trip}" if trip else "Reports"
-    context = {"trip": trip, "entries": entries, "may_pack": bool(trip and catalogue.packed(may)[0])}
+    context = {
+        "trip": trip,
+        "entries": entries,
+        "may_pack": bool(trip and catalogue.packed(may)[0]),
+        "may_see_sent": trip is None and may("trips.sentreport"),
+    }
     return _page(request, "list.html", title, context)
 
 
@@ -238,8 +243,7 @@ def _packed(request: HttpRequest, parts: list[Asked], form: PackForm) -> HttpRes
 def sent_copy(request: HttpRequest, pk: int) -> HttpResponse:
     """How the rows of today differ from a copy that was sent."""
     copy = get_object_or_404(SentReport.objects.select_related("trip", "by"), pk=pk)
-    of_trip = catalogue.find(copy.report, of_trip=True) is not None
-    if of_trip and copy.trip_id is None:
+    if copy.of_trip and copy.trip_id is None:
         raise Http404(f"The trip of “{copy.title}” was deleted; there is nothing to compare it with.")
     asked = _asked(request, copy.report, copy.preset, copy.trip_id, days=(copy.first_day, copy.last_day))
     table = build(asked.report, asked.preset, asked.scope)
@@ -256,19 +260,19 @@ def sent_copy(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _copies(asked: Asked, table: Table) -> list[tuple[SentReport, str]]:
-    """The last copies of this report, the newest with what has changed since; of a part of the rows nothing is said."""
+    """The last copies of this report, the newest with what has changed since where the page shows what it spoke of."""
     kept = SentReport.objects.filter(
-        trip=asked.scope.trip,
-        report=asked.report.code,
-        preset=asked.preset.code,
-        first_day=asked.scope.first,
-        last_day=asked.scope.last,
-    ).select_related("by")
-    copies = list(kept.defer("rows")[:COPIES_SHOWN])
-    if not copies or table.count > len(table.rows):
-        return [(copy, "") for copy in copies]
-    newest = sent.compare(kept.get(pk=copies[0].pk), table)
-    return [(copies[0], newest.summary), *((copy, "") for copy in copies[1:])]
+        trip=asked.scope.trip, of_trip=asked.report.of_trip, report=asked.report.code, preset=asked.preset.code
+    )
+    copies = list(kept.select_related("by").defer("rows")[:COPIES_SHOWN])
+    told = ["" for _copy in copies]
+    if copies and _speaks_of_the_same(copies[0], asked.scope) and table.count == len(table.rows):
+        told[0] = sent.compare(kept.get(pk=copies[0].pk), table).summary
+    return list(zip(copies, told, strict=True))
+
+
+def _speaks_of_the_same(copy: SentReport, scope: Scope) -> bool:
+    return (copy.first_day, copy.last_day) == (scope.first, scope.last)
 
 
 def _keep(request: HttpRequest, asked: Asked, table: Table, wanted: str, content: bytes | None) -> None:

@@ -27,6 +27,7 @@ class SentReport(Stamped):
     trip = models.ForeignKey(
         "trips.Trip", on_delete=models.SET_NULL, null=True, blank=True, related_name="sent_reports"
     )
+    of_trip = models.BooleanField(default=True)  # tells one whose trip is gone from one across trips
     about = models.CharField(max_length=512, blank=True)  # the trip or the days in words, should the trip go
     first_day = models.DateField("departures from", null=True, blank=True)
     last_day = models.DateField("departures to", null=True, blank=True)

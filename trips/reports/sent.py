@@ -63,6 +63,7 @@ def keep(
         preset=preset.code,
         title=table.title,
         trip=scope.trip,
+        of_trip=scope.trip is not None,
         about=table.subtitle[:512],
         first_day=scope.first,
         last_day=scope.last,

@@ -129,3 +129,37 @@ def test_copy_of_a_deleted_trip_stays_and_says_that_it_cannot_be_compared(clerk,
 
     assert (copy.trip, copy.about) == (None, "Baracoa, Cuba, 1 Mar 2027 – 8 Mar 2027")
     assert compared(client, copy).status_code == 404
+
+
+def test_copy_of_a_range_of_days_stays_on_its_page_and_is_compared_for_those_days(clerk, baracoa):
+    traveller(baracoa, "Ada", "Almqvist")
+    client = clerk("trips.view_document")
+    address = reverse("trips:office_report", args=["documents", "all"])
+    days = "?first=2027-01-01&last=2027-12-31"
+    client.post(f"{reverse('trips:office_report_file', args=['documents', 'all'])}{days}", {"format": "page"})
+    traveller(baracoa, "Bruno", "Baptiste")
+
+    same, other = client.get(address + days), client.get(f"{address}?first=2026-01-01&last=2027-12-31")
+
+    assert [told for _copy, told in same.context["copies"]] == ["1 added"]
+    assert [told for _copy, told in other.context["copies"]] == [""]
+    assert compared(client, SentReport.objects.get()).context["found"].summary == "1 added"
+
+
+def test_list_of_everything_sent_shows_no_row_and_takes_no_edit(clerk, baracoa):
+    traveller(baracoa, "Wilhelmina", "Almqvist")
+    client = clerk("trips.view_sentreport", "trips.change_sentreport", "trips.delete_sentreport")
+    send(client, baracoa, format="page")
+    copy = SentReport.objects.get()
+
+    listed = client.get(reverse("admin:trips_sentreport_changelist")).content.decode()
+    opened = client.get(reverse("admin:trips_sentreport_change", args=[copy.pk])).content.decode()
+    statuses = [
+        client.post(reverse("admin:trips_sentreport_change", args=[copy.pk]), {"title": "other"}).status_code,
+        client.post(reverse("admin:trips_sentreport_delete", args=[copy.pk]), {"post": "yes"}).status_code,
+        client.get(reverse("admin:trips_sentreport_add")).status_code,
+    ]
+
+    assert reverse("trips:sent_copy", args=[copy.pk]) in listed
+    assert ["Wilhelmina" in page for page in (listed, opened)] == [False, False]
+    assert statuses == [403, 403, 403]
