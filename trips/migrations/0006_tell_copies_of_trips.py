@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trips', '0004_keep_sent_reports'),
+        ('trips', '0005_keep_uploads'),
     ]
 
     operations = [
