@@ -173,7 +173,7 @@ class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
     list_per_page = 25
     list_max_show_all = 200
     show_facets = admin.ShowFacets.ALWAYS
-    list_filter_submit = False
+    list_filter_submit = True  # without it what is ticked is never sent
     list_fullwidth = True
     warn_unsaved_form = True
     empty_value_display = "–"

@@ -7,8 +7,9 @@ window.addEventListener("load", () => {
     function enter() {
         if (document.activeElement !== document.body) return; // somebody was quicker
         // Asked for anew each time: on a slow machine the choice is dressed after the page has loaded.
-        const target = field.parentElement.querySelector(".select2-selection") ?? field;
-        target.focus({ preventScroll: true });
+        const dressed = field.parentElement.querySelector(".select2-selection");
+        const bare = field.matches(".admin-autocomplete") ? null : field; // once dressed it would hold the focus unseen
+        (dressed ?? bare)?.focus({ preventScroll: true });
         if (performance.now() < until) requestAnimationFrame(enter); // the page may still be hidden
     }
     if (field) enter();
@@ -37,5 +38,16 @@ document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("[x-ref^=relatedWidgetWrapper]").forEach((button) => {
         const name = button.getAttribute("x-ref").slice("relatedWidgetWrapper".length);
         press(button, "More for this choice", `related-widget-wrapper-${name}`);
+    });
+});
+
+// A filter of one choice is applied at a click; whoever moves through it with the arrow keys presses Enter.
+document.addEventListener("DOMContentLoaded", () => {
+    const form = document.getElementById("filter-form");
+    let pointed = false;
+    form?.addEventListener("pointerdown", () => { pointed = true; });
+    form?.addEventListener("keydown", () => { pointed = false; });
+    form?.addEventListener("change", (event) => {
+        if (pointed && event.target.matches("input[type=radio]")) form.requestSubmit();
     });
 });
