@@ -14,7 +14,18 @@ import factory
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
-from trips.models import Contact, Document, EmergencyContact, HealthRecord, Passenger, Passport, Payment, Trip, Vendor
+from trips.models import (
+    Contact,
+    Cost,
+    Document,
+    EmergencyContact,
+    HealthRecord,
+    Passenger,
+    Passport,
+    Payment,
+    Trip,
+    Vendor,
+)
 
 PASSWORD = "only-for-tests-1"
 FIRST_NAMES = ("Ada", "Bruno", "Carla", "Dmitri", "Elena", "Farid", "Greta", "Hugo", "Inés", "Jonas")
@@ -115,8 +126,17 @@ class PaymentFactory(factory.django.DjangoModelFactory):
 
     passenger = factory.SubFactory(PassengerFactory)
     amount = Decimal("500.00")
-    paid_on = dt.date(2027, 1, 5)
+    paid_on = dt.date(2026, 1, 5)
     reference = factory.Sequence(lambda n: f"REF-{n}")
+
+
+class CostFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Cost
+
+    trip = factory.SubFactory(TripFactory)
+    what = factory.Sequence(lambda n: f"Hotel {n}")
+    amount = Decimal("900.00")
 
 
 class UserFactory(factory.django.DjangoModelFactory):

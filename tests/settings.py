@@ -21,6 +21,8 @@ os.environ.update(
     LOG_LEVEL="WARNING",
     REDIS_URL=os.environ.get("TRIPBUILDER_TEST_REDIS", ""),  # `make chaos BROKER=redis`
     TRIP_CURRENCY="",
+    TRIP_DEPOSIT_DAYS_BEFORE="",
+    TRIP_FINAL_DAYS_BEFORE="",
     PHONE_REGION="",
     PASSPORT_VALIDITY_MONTHS="",
     REPORT_PAPER="",

@@ -69,6 +69,16 @@ def count(name: str, default: int, *, most: int) -> int:
     return int(text)
 
 
+def days(name: str, *, most: int = 1000) -> int | None:
+    """A whole number of days from 0 to `most`; None when it is empty."""
+    text = read(name, env.str, "").strip()
+    if text and not (text.isascii() and text.isdigit() and int(text[:9]) <= most):
+        raise ImproperlyConfigured(
+            f"{name} is {text[:40]!r}; give a whole number of days from 0 to {most}, or nothing."
+        )
+    return int(text) if text else None
+
+
 def flag(name: str, *, default: bool) -> bool:
     """Yes or no in the usual words; anything else is an error, where environ would read it as no."""
     text = read(name, env.str, "").strip().lower()

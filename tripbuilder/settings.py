@@ -21,6 +21,7 @@ from tripbuilder.env import (
     code,
     count,
     database,
+    days,
     email,
     env,
     fernet_keys,
@@ -172,6 +173,17 @@ if not DEBUG:
 
 # The business.
 TRIP_CURRENCY = code("TRIP_CURRENCY", "USD", "[A-Z]{3}", "three capital letters")
+TRIP_DEPOSIT_DAYS_BEFORE = days("TRIP_DEPOSIT_DAYS_BEFORE")
+TRIP_FINAL_DAYS_BEFORE = days("TRIP_FINAL_DAYS_BEFORE")
+if (
+    TRIP_DEPOSIT_DAYS_BEFORE is not None
+    and TRIP_FINAL_DAYS_BEFORE is not None
+    and TRIP_FINAL_DAYS_BEFORE > TRIP_DEPOSIT_DAYS_BEFORE
+):
+    raise ImproperlyConfigured(
+        f"TRIP_FINAL_DAYS_BEFORE is {TRIP_FINAL_DAYS_BEFORE} and TRIP_DEPOSIT_DAYS_BEFORE {TRIP_DEPOSIT_DAYS_BEFORE}: "
+        "the final payment would be due before the deposit. Give the deposit more days."
+    )
 PHONE_REGION = phone_region("PHONE_REGION", "US")
 PASSPORT_VALIDITY_MONTHS = read("PASSPORT_VALIDITY_MONTHS", env.int, default=6)
 # Where offices print on letter paper; A4 everywhere else.

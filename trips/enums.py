@@ -135,3 +135,8 @@ class BatchOutcome(models.TextChoices):
     UNDONE = "undone", "Undone"
     PARTLY = "partly", "Partly undone"
     KEPT = "kept", "Kept"
+
+
+class CostBasis(models.TextChoices):
+    PER_PERSON = "per_person", "Per person"
+    GROUP = "group", "For the group"

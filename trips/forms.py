@@ -28,6 +28,7 @@ from trips.choices import live_values, suggestions
 from trips.encryption import keyed_hash
 from trips.models import (
     Contact,
+    Cost,
     Document,
     EmergencyContact,
     HealthRecord,
@@ -38,6 +39,7 @@ from trips.models import (
     Vendor,
 )
 from trips.services.enrolment import hold
+from trips.services.payments import hold_payer
 from trips.text import fold_name
 
 RENDERED = "rendered_values"
@@ -419,9 +421,33 @@ class EmergencyContactForm(RuledForm):
         exclude: ClassVar[list[str]] = []
 
 
-class PaymentForm(RuledForm):
+class AmountForm(RuledForm):
+    """A form of one amount."""
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # The rules say beside the field, and with the value, what the constraints would say above the form.
+        return super()._get_validation_exclusions() | {"amount", "reference"}
+
+
+class PaymentForm(AmountForm):
     class Meta:
         model = Payment
+        exclude: ClassVar[list[str]] = []
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        passenger = cleaned.get("passenger")
+        if passenger is not None and transaction.get_connection().in_atomic_block:
+            hold_payer(passenger.pk)  # or two forms at once both give back the same money
+        return cleaned
+
+    def clean_reference(self) -> str:
+        return self.cleaned_data["reference"].strip()
+
+
+class CostForm(AmountForm):
+    class Meta:
+        model = Cost
         exclude: ClassVar[list[str]] = []
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator, validate_email
 from django.utils import formats
 
-from trips.enums import SEATED, DocumentState
+from trips.enums import SEATED, DocumentState, PaymentKind
+from trips.money import money
 from trips.text import fold_name
 
 Check = Callable[[Any], str | None]
@@ -190,6 +192,7 @@ def _negative_price(trip: Any) -> str | None:
     return None
 
 
+@_rule("cost", "currency")
 @_rule("payment", "currency")
 @_rule("trip", "currency")
 def _odd_currency(priced: Any) -> str | None:
@@ -398,6 +401,82 @@ def _other_currency(payment: Any) -> str | None:
     if trip is None or trip.currency == payment.currency:
         return None
     return f"{trip} is priced in {trip.currency}; this payment is in {payment.currency}."
+
+
+@_rule("cost", "amount")
+@_rule("payment", "amount")
+def _amount_not_positive(entry: Any) -> str | None:
+    if entry.amount is None or entry.amount > 0:
+        return None
+    remedy = " Record money given back as a refund." if entry._meta.model_name == "payment" else ""
+    return f"The amount is {money(entry.amount)}; it must be greater than 0.{remedy}"
+
+
+@_rule("payment", "paid_on", blocking=False)
+def _paid_in_future(payment: Any) -> str | None:
+    day = payment.paid_on
+    return f"It is dated in the future ({_day(day)}); check the date." if day and day > dt.date.today() else None
+
+
+@_rule("payment", "reference", "passenger", stored=False)
+def _reference_twice(payment: Any) -> str | None:
+    if not payment.reference.strip() or payment.passenger_id is None:
+        return None
+    twin = _other_payments(payment).filter(reference__iexact=payment.reference.strip()).first()
+    if twin is None:
+        return None
+    what = f"{twin.get_kind_display().lower()} of {money(twin.amount, twin.currency)} of {_day(twin.paid_on)}"
+    return f"This passenger has a {what} with the reference {twin.reference} already."
+
+
+def _other_payments(payment: Any) -> Any:
+    return type(payment)._base_manager.filter(passenger=payment.passenger_id).exclude(pk=payment.pk)
+
+
+def _paid_besides(payment: Any) -> Decimal:
+    """What this passenger has paid in this currency, less what was given back, without this row."""
+    rows = _other_payments(payment).filter(currency=payment.currency).values_list("kind", "amount")
+    return sum((-amount if kind == PaymentKind.REFUND else amount for kind, amount in rows), Decimal(0))
+
+
+@_rule("payment", "amount", "kind", "currency", "passenger", stored=False)
+def _more_back_than_paid(payment: Any) -> str | None:
+    if payment.passenger_id is None or payment.amount is None:
+        return None
+    paid = _paid_besides(payment)
+    if payment.kind == PaymentKind.REFUND and payment.amount > paid:
+        return (
+            f"{_holder(payment)} has paid {money(paid, payment.currency)} in all: "
+            f"{money(payment.amount, payment.currency)} cannot be given back."
+        )
+    if payment.kind != PaymentKind.REFUND and payment.pk is not None and payment.amount + paid < 0:
+        return f"{money(-paid, payment.currency)} of it was given back already; it cannot become less than that."
+    return None
+
+
+@_rule("payment", "amount", "kind", "passenger", blocking=False, stored=False)
+def _more_than_owed(payment: Any) -> str | None:
+    trip = getattr(_holder(payment), "trip", None)
+    if trip is None or payment.kind == PaymentKind.REFUND or payment.currency != trip.currency or not payment.amount:
+        return None
+    if payment.passenger.attendance not in SEATED:
+        return (
+            f"{payment.passenger} is {payment.passenger.get_attendance_display().lower()} on {trip} and owes nothing."
+        )
+    if trip.price_per_person is None:
+        return None
+    owed = max(trip.price_per_person - _paid_besides(payment), Decimal(0))
+    if payment.amount <= owed:
+        return None
+    return f"That is {money(payment.amount - owed, trip.currency)} more than {payment.passenger} owed."
+
+
+@_rule("cost", "currency", "trip", blocking=False, stored=False)
+def _cost_in_other_currency(cost: Any) -> str | None:
+    trip = getattr(cost, "trip", None)
+    if trip is None or trip.currency == cost.currency:
+        return None
+    return f"{trip} is priced in {trip.currency}: with a cost in {cost.currency} its margin cannot be told."
 
 
 @_rule("document", "rejection_reason", "state")

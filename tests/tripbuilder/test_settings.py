@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 READER = re.compile(
-    r"""(?:read|flag|code|time_zone|phone_region|database|seconds|count|choice|email|http_url|fernet_keys|public_keys|shared_secret)\(\s*"([A-Z_]+)\""""
+    r"""(?:read|days|flag|code|time_zone|phone_region|database|seconds|count|choice|email|http_url|fernet_keys|public_keys|shared_secret)\(\s*"([A-Z_]+)\""""
 )
 KEY = "A" * 43 + "="
 
@@ -61,6 +61,8 @@ def test_the_readme_s_table_names_each_variable_once():
         ("TIME_ZONE", "Mars/X"),
         ("PHONE_REGION", "XX"),
         ("TRIP_CURRENCY", "dollars"),
+        ("TRIP_DEPOSIT_DAYS_BEFORE", "-5"),
+        ("TRIP_FINAL_DAYS_BEFORE", "60 days"),
         ("DATABASE_URL", "foo"),
         ("GHL_API_BASE_URL", "leadconnector"),
         ("GHL_MIRROR_SENSITIVE", "sometimes"),
@@ -98,3 +100,10 @@ def test_production_starts_with_its_secrets():
     done = start(DEBUG="false", SECRET_KEY="s" * 60, FIELD_ENCRYPTION_KEYS=KEY, ALLOWED_HOSTS="trips.example.com")
 
     assert (done.returncode, done.stdout) == (0, "System check identified no issues (0 silenced).\n")
+
+
+def test_final_payment_is_not_due_before_the_deposit():
+    answer = start(TRIP_DEPOSIT_DAYS_BEFORE="30", TRIP_FINAL_DAYS_BEFORE="60")
+
+    assert answer.returncode != 0
+    assert "TRIP_FINAL_DAYS_BEFORE is 60 and TRIP_DEPOSIT_DAYS_BEFORE 30" in answer.stderr

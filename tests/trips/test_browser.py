@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from django.db import connections
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.factories import PASSWORD, PassengerFactory, StaffFactory, TripFactory
+from tests.factories import PASSWORD, PassengerFactory, PaymentFactory, StaffFactory, TripFactory
+from tests.hands import Hands
+from trips.models import Payment
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PHONE = {"width": 390, "height": 844}
@@ -126,3 +129,70 @@ def test_refused_deletion_archives_instead(page: Page) -> None:
     expect(page.get_by_text("1 trip archived.")).to_be_visible()
     trip.refresh_from_db()
     assert trip.archived_at is not None
+
+
+def test_money_workflow_records_two_payments_and_opens_who_is_overdue(page: Page, capsys: Any) -> None:
+    trip = TripFactory(
+        name="Baracoa",
+        price_per_person=1000,
+        deposit_amount=200,
+        deposit_due=dt.date(2026, 1, 1),
+        final_payment_due=dt.date(2099, 1, 1),
+    )
+    PassengerFactory(trip=trip, legal_first_name="Greta", legal_last_name="Ortiz")
+    hugo = PassengerFactory(trip=trip, legal_first_name="Hugo", legal_last_name="Fontaine")
+    PassengerFactory(trip=trip, legal_first_name="Ines", legal_last_name="Eriksen")
+    PaymentFactory(passenger=hugo, amount="300")
+    page.goto("/")
+    hands = Hands(page)
+
+    hands.click(page.get_by_role("link", name="Payments").first)
+    hands.click(page.locator("a[href*='/payment/add/']").first)
+    for typed, choice, due in (
+        ("ort", "Greta Ortiz · Baracoa (1 Mar 2027) · owes 1,000.00 USD", "200.00"),
+        ("fon", "Hugo Fontaine · Baracoa (1 Mar 2027) · owes 700.00 USD", "700.00"),
+    ):
+        expect(page.locator(".field-passenger .select2-selection")).to_be_focused()
+        hands.press("Enter")
+        hands.type(typed)
+        expect(page.locator(".select2-results__option--highlighted")).to_have_text(choice)
+        hands.press("Enter")
+        expect(page.locator("[name=amount]")).to_have_value(due)
+        hands.click(page.get_by_role("button", name="Save and add another"))
+        expect(page.get_by_text("was added successfully")).to_be_visible()
+    hands.click(page.get_by_role("link", name="Passengers").first)
+    hands.click(page.get_by_role("button", name="Filters"))
+    hands.click(page.get_by_text("Overdue", exact=True))
+
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    expect(page.locator("#result_list .field-balance")).to_contain_text("owes 1,000.00, overdue since 1 Jan")
+    with capsys.disabled():
+        print("\n" + hands.report("Money (workflow 8)"))  # noqa: T201 - the count is what was asked for
+    assert (hands.clicks, hands.keys) == (7, 10)
+    assert sorted(Payment.objects.exclude(amount=300).values_list("amount", flat=True)) == [200, 700]
+
+
+def test_typed_amount_is_not_overwritten_by_what_is_due(page: Page) -> None:
+    PassengerFactory(trip__currency="EUR", trip__price_per_person=1000, legal_last_name="Ortiz")
+    cancelled = PassengerFactory(trip__price_per_person=1000, legal_last_name="Fontaine", attendance="cancelled")
+    PaymentFactory(passenger=cancelled, amount="300")
+    page.goto("/trips/payment/add/")
+
+    def choose(name: str) -> None:
+        page.locator(".field-passenger .select2-selection").click()
+        page.keyboard.type(name)
+        page.locator(".select2-results__option", has_text=name).click()
+
+    choose("Ortiz")
+    expect(page.locator("[name=amount]")).to_have_value("1000.00")
+    expect(page.locator("[name=currency]")).to_have_value("EUR")
+    choose("Fontaine")
+    expect(page.locator(".payment-due")).to_contain_text("To give back: 300.00 USD.")
+    expect(page.locator("[name=amount]")).to_have_value("")
+    page.locator("[name=kind]").select_option("refund")
+    expect(page.locator("[name=amount]")).to_have_value("300.00")
+    page.locator("[name=amount]").fill("42")
+    choose("Ortiz")
+    expect(page.locator("[name=currency]")).to_have_value("EUR")
+
+    expect(page.locator("[name=amount]")).to_have_value("42")

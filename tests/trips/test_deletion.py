@@ -36,7 +36,7 @@ def payer():
 
 CASES = {
     "trip": (trip_with_people, "“Baracoa” cannot be deleted: 2 passengers are on it.", "Archive instead"),
-    "vendor": (vendor_of_a_trip, "“Acme” cannot be deleted: 1 trip names it.", "Archive instead"),
+    "vendor": (vendor_of_a_trip, "“Acme” cannot be deleted: 1 trip or cost names it.", "Archive instead"),
     "contact": (organiser, "“Ada Ortiz” cannot be deleted: 1 passenger or trip needs it.", None),
     "passenger": (
         payer,

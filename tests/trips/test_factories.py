@@ -23,6 +23,7 @@ pytestmark = pytest.mark.django_db
         factories.EmergencyContactFactory,
         factories.DocumentFactory,
         factories.PaymentFactory,
+        factories.CostFactory,
     ],
 )
 def test_factory_makes_three_valid_rows(make):

@@ -168,9 +168,17 @@ def test_payment_is_of_today_unless_said_otherwise(admin_client):
 @pytest.mark.parametrize(
     ("typed", "field", "said"),
     [
-        ({"amount": "-5"}, "__all__", "The amount must be greater than 0; record money given back as a refund."),
+        (
+            {"amount": "-5"},
+            "amount",
+            "The amount is -5.00; it must be greater than 0. Record money given back as a refund.",
+        ),
         ({"currency": "EUR"}, "currency", "Baracoa is priced in USD; this payment is in EUR."),
-        ({"reference": "R1"}, "__all__", "This passenger has a payment with this reference already."),
+        (
+            {"reference": "r1"},
+            "reference",
+            "This passenger has a payment of 500.00 USD of 5 Jan 2026 with the reference R1 already.",
+        ),
     ],
 )
 def test_payment_that_cannot_be_is_stopped(admin_client, typed, field, said):

@@ -15,6 +15,7 @@ from unfold.decorators import display
 from trips.admin.base import Instead, LookFilter, StaffAdmin, StaffInline, badge, day, flag_badges, said
 from trips.admin.exporting import ExportPages
 from trips.admin.importing import ImportPages
+from trips.admin.money import PassengerMoney
 from trips.enums import Attendance
 from trips.forms import ContactForm, EmergencyContactForm, HealthRecordForm, PassengerForm, PassportForm
 from trips.models import Contact, EmergencyContact, HealthRecord, Passenger, Passport
@@ -146,7 +147,7 @@ class PassengerLookFilter(LookFilter):
 
 
 @admin.register(Passenger)
-class PassengerAdmin(ImportPages, ExportPages, StaffAdmin):
+class PassengerAdmin(ImportPages, ExportPages, PassengerMoney, StaffAdmin):
     actions_list = ("import_rows", "export_rows")
     form = PassengerForm
     inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)

@@ -19,6 +19,7 @@ from trips.admin.archive import ArchiveActions
 from trips.admin.base import LookFilter, ShownFilter, StaffAdmin, badge, day, flag_badges
 from trips.admin.exporting import ExportPages
 from trips.admin.importing import ImportPages
+from trips.admin.money import TripMoney
 from trips.forms import TripForm
 from trips.models import Trip
 from trips.querysets import flagged
@@ -34,7 +35,7 @@ class TripLookFilter(LookFilter):
 
 
 @admin.register(Trip)
-class TripAdmin(ImportPages, ExportPages, ArchiveActions, StaffAdmin):
+class TripAdmin(ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin):
     form = TripForm
     empty_title = "No trips here"
     needed_by = ("passenger is on it", "passengers are on it")

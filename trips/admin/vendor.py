@@ -23,7 +23,7 @@ class VendorAdmin(ImportPages, ExportPages, ArchiveActions, StaffAdmin):
     actions_list = ("import_rows", "export_rows")
     form = VendorForm
     empty_title = "No vendors here"
-    needed_by = ("trip names it", "trips name it")
+    needed_by = ("trip or cost names it", "trips and costs name it")
     list_display = ("name", "kind", "contact_name", "email", "phone", "trips", "needs_review")
     list_filter = (("kind", ChoicesCheckboxFilter), ("needs_review", BooleanRadioFilter), ShownFilter)
     search_fields = ("name", "contact_name", "email")

@@ -1,6 +1,7 @@
 """The tables of the business, one subject a module."""
 
 from trips.models.batch import Batch, BatchRow
+from trips.models.cost import Cost
 from trips.models.document import Document
 from trips.models.imports import ColumnMapping, ImportDraft
 from trips.models.payment import Payment
@@ -14,6 +15,7 @@ __all__ = [
     "BatchRow",
     "ColumnMapping",
     "Contact",
+    "Cost",
     "Document",
     "EmergencyContact",
     "HealthRecord",
