@@ -8,6 +8,7 @@ import io
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django_q.models import Schedule
 from openpyxl import Workbook
 
 from tests import factories
@@ -208,7 +209,7 @@ def test_neither_file_nor_text_says_what_to_do(clerk):
 
 
 def test_upload_is_unreadable_in_the_database_and_goes_after_a_day(clerk, time_machine):
-    time_machine.move_to(dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC))
+    time_machine.move_to(dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC), tick=False)
     given(clerk)
     with connection.cursor() as cursor:
         cursor.execute("select * from trips_importdraft")
@@ -216,6 +217,8 @@ def test_upload_is_unreadable_in_the_database_and_goes_after_a_day(clerk, time_m
 
     time_machine.move_to(dt.datetime(2026, 11, 2, 13, tzinfo=dt.UTC))
 
+    due = Schedule.objects.get(func="trips.services.imports.forget_old").next_run
+    assert due == dt.datetime(2026, 11, 2, 12, 1, tzinfo=dt.UTC)
     assert imports.forget_old() == 1
     assert not ImportDraft.objects.exists()
 

@@ -58,7 +58,6 @@ class ExportPages:
         meta = self.opts  # type: ignore[attr-defined]
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
-            "opts": meta,
             "title": f"Export {meta.verbose_name_plural}",
             "count": said(rows.count(), str(meta.verbose_name), str(meta.verbose_name_plural)),
             "columns": [(name, column.label) for name, column in resource.fields.items()],

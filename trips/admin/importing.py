@@ -301,7 +301,6 @@ class ImportPages:
         title = f"Import {meta.verbose_name_plural}" + (f" for {trip}" if trip else "")
         shared = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
-            "opts": meta,
             "title": title,
             "what": str(meta.verbose_name_plural),
             "upload_url": self.import_url() + (f"?{urlencode({'trip': trip.pk})}" if trip else ""),

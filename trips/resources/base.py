@@ -81,7 +81,8 @@ class Column(Field):
         return self.widget.render(self.value_of(instance), **kwargs)
 
     def shown(self, value: Any) -> str:
-        return str(self.widget.render(value))
+        shown = self.widget.render(value)
+        return "" if shown is None else str(shown)
 
 
 class TagsColumn(Column):
@@ -269,13 +270,16 @@ class RowResource(ModelResource):
         except ValidationError as error:
             _add(errors, error, obj)
         changed = None if not obj.pk else self.changed_fields(obj, given)
-        for violation in rules.violations(obj, changed):
-            if violation.field in errors or violation.code in self.own_checks:
-                continue  # it speaks of a value that could not be read, or the resource knows better
+        for violation in rules.violations(obj, changed, self.skipped_rules(obj)):
+            if violation.field in errors:
+                continue  # it speaks of a value that could not be read
             if violation.blocking:
                 errors.setdefault(violation.field, []).append(ValidationError(violation.sentence))
             elif changed is None or violation.field in changed:
                 self._now["warnings"].append(violation.sentence)
+
+    def skipped_rules(self, obj: Any) -> frozenset[str]:
+        return self.own_checks
 
     def changed_fields(self, obj: Any, given: set[str]) -> set[str]:
         labels = {change.label for change in self._now["changes"]}

@@ -327,6 +327,11 @@ class PassengerResource(RowResource):
                 errors |= {f"{name}.{field}": texts for field, texts in found.items()}
         self._check_seats(obj, errors)
 
+    def skipped_rules(self, obj: Any) -> frozenset[str]:
+        # Whom a preview found new is not on the trip: that was read once for the file. Saving asks again, locked.
+        looked_up = {"on_this_trip_already"} if self.recorder is None and not obj.pk else set()
+        return self.own_checks | looked_up
+
     def _check_seats(self, obj: Passenger, errors: dict[str, Any]) -> None:
         """The seats that earlier rows of this file take count, too, and a preview has saved none of them."""
         trip: Any = obj.trip

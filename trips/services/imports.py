@@ -9,6 +9,8 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django_q.models import Schedule
+from django_q.tasks import schedule
 
 from trips.models import Batch, ColumnMapping, ImportDraft, Trip
 from trips.services.sheets import Sheet
@@ -20,6 +22,9 @@ _TITLE = 120
 def keep(*, sheet: Sheet, title: str, model: str, user: Any, trip: Trip | None = None) -> ImportDraft:
     """Keep a file until it is confirmed; older ones go."""
     forget_old()
+    # Should nobody import anything for a while, the queue forgets it.
+    tomorrow = timezone.now() + KEPT + dt.timedelta(minutes=1)
+    schedule("trips.services.imports.forget_old", schedule_type=Schedule.ONCE, next_run=tomorrow)
     content = json.dumps({"headers": sheet.headers, "rows": sheet.rows, "lines": sheet.lines})
     return ImportDraft.objects.create(user=user, model=model, trip=trip, title=title[:_TITLE], content=content)
 
