@@ -301,6 +301,11 @@ def _is_passengers(request: Any) -> bool:
     return here != request.path and not here.startswith("unlinked/")
 
 
+def _is_reports(request: Any) -> bool:
+    """A trip's own reports stand below the trip."""
+    return request.path.startswith(str(reverse_lazy("trips:office_reports")))
+
+
 def _is_synced_records(request: Any) -> bool:
     """The desk, doubles, questions and deletes not sent yet have addresses below the synced records'."""
     here = request.path.removeprefix(str(reverse_lazy("admin:ghl_sync_link_changelist")))
@@ -318,7 +323,8 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Vendors", "storefront", "admin:trips_vendor_changelist", "trips.vendor"),
             _page("Payments", "payments", "admin:trips_payment_changelist", "trips.payment"),
             _page("Documents", "description", "admin:trips_document_changelist", "trips.document"),
-            _page("Reports", "summarize", "trips:office_reports") | {"permission": "trips.views.has_office_reports"},
+            _page("Reports", "summarize", "trips:office_reports")
+            | {"permission": "trips.views.has_office_reports", "active": _is_reports},
         ],
     },
     {

@@ -124,14 +124,7 @@ def report(request: HttpRequest, code: str, preset_code: str, trip_id: int | Non
     """The report as a page: those with gaps first, then what was sent of it and what has changed since."""
     days = _days(request.GET) if trip_id is None else None
     asked = _asked(request, code, preset_code, trip_id, days)
-    page = None
-    part = None
-    if trip_id is None:
-        page = Paginator(range(rows_of(asked.report, asked.preset, asked.scope).count()), ROWS_A_PAGE).get_page(
-            request.GET.get("p")
-        )
-        part = slice(page.start_index() - 1, page.end_index()) if page.paginator.count else None
-    table = build(asked.report, asked.preset, asked.scope, part=part)
+    page, table = _part(request, asked) if trip_id is None else (None, build(asked.report, asked.preset, asked.scope))
     LOG.info("user %s opened report %s of trip %s", request.user.pk, asked.label, trip_id)
     seen = without_shy(table)
     rows = blanks_first(seen.rows) if asked.scope.trip else seen.rows
@@ -150,6 +143,14 @@ def report(request: HttpRequest, code: str, preset_code: str, trip_id: int | Non
         "copies": _copies(asked, table),
     }
     return _page(request, "report.html", table.title, context)
+
+
+def _part(request: HttpRequest, asked: Asked) -> tuple[Any, Table]:
+    """One page of a report across trips, which may have very many rows."""
+    count = rows_of(asked.report, asked.preset, asked.scope).count()
+    page = Paginator(range(count), ROWS_A_PAGE).get_page(request.GET.get("p"))
+    part = slice(page.start_index() - 1, page.end_index()) if count else None
+    return page, build(asked.report, asked.preset, asked.scope, part=part, count=count)
 
 
 @require_POST

@@ -52,9 +52,11 @@ def passengers(scope: Scope) -> Any:
 
 def with_passports(scope: Scope) -> Rows:
     """Those booked, without an expiry first, then what runs out first; with each person's other trips to come."""
-    over = Trip.objects.ended_before(scope.today).order_by().values("pk")
-    later = Passenger.objects.seated().filter(trip__in=going().exclude(pk__in=over).order_by().values("pk"))
-    theirs = Prefetch("contact__passengers", later.select_related("trip", "passport"), to_attr="travelling")
+    later = Q(trip__return_date__gte=scope.today) | Q(trip__end_date__gte=scope.today)
+    undated = Q(trip__return_date__isnull=True, trip__end_date__isnull=True)
+    on_trips = Passenger.objects.seated().filter(later | undated, trip__isnull=False, trip__archived_at__isnull=True)
+    still = on_trips.exclude(trip__status__in=FAILED).select_related("trip", "passport")
+    theirs = Prefetch("contact__passengers", still, to_attr="travelling")
     rows = passengers(scope).seated().select_related("passport").prefetch_related(theirs)
     return rows.order_by(F("passport__expires_on").asc(nulls_first=True), "legal_last_name", "legal_first_name", "pk")
 

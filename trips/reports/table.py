@@ -168,11 +168,11 @@ def rows_of(report: Report, preset: Preset, scope: Scope) -> Rows:
     return preset.narrow(scope, report.source(scope))
 
 
-def build(report: Report, preset: Preset, scope: Scope, *, part: slice | None = None) -> Table:
-    """The report as it stands, or the `part` of its rows that a page shows; then only `sums` are told."""
+def build(report: Report, preset: Preset, scope: Scope, *, part: slice | None = None, count: int = 0) -> Table:
+    """The report as it stands, or the `part` of its `count` rows that a page shows; then only `sums` are told."""
     found = rows_of(report, preset, scope)
     things = list(found[part] if part else found)
-    count = found.count() if part else len(things)
+    count = count if part else len(things)
     columns = tuple(column for column in preset.columns if all(map(scope.may, column.needs)))
     hidden = tuple(column.label for column in preset.columns if column not in columns)
     return Table(
