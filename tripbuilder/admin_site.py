@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
 from unfold.sites import UnfoldAdminSite
 
 
@@ -20,7 +21,15 @@ class ChoiceView(AutocompleteJsonView):
 
 
 class TripBuilderAdminSite(UnfoldAdminSite):
-    """Its own class so that pages of ours have a place to be hung."""
+    """Its index is the home page: what to do today."""
+
+    index_title = "Today"
+    index_template = "admin/home.html"
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        from tripbuilder import dashboard  # noqa: PLC0415 - it imports models, which load after this module
+
+        return super().index(request, {**dashboard.context_for(request), **(extra_context or {})})
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:
         return ChoiceView.as_view(admin_site=self)(request)

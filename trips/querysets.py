@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Case, Count, DateField, DecimalField, F, IntegerField, OuterRef, Q, Subquery, Sum, When
-from django.db.models.functions import Coalesce, Greatest, Round
+from django.db.models import (
+    Case,
+    Count,
+    DateField,
+    DecimalField,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    Subquery,
+    Sum,
+    When,
+)
+from django.db.models.functions import Coalesce, Round
 
-from trips.enums import FAILED, SEATED, PaymentKind
+from trips import gaps
+from trips.enums import FAILED, SEATED, PaymentKind, TripStage
+from trips.expressions import departs_on, ends_on
 
 MONEY: DecimalField[Any, Any] = DecimalField(max_digits=14, decimal_places=2)
 NOTHING = Decimal(0)
@@ -69,14 +85,61 @@ class TripQuerySet(models.QuerySet[Any]):
 
     def departing(self, *, first: Any, last: Any) -> Self:
         """Trips whose departure (arrival date, else start date) lies in the closed range."""
-        return self.annotate(departure=Coalesce("arrival_date", "start_date")).filter(departure__range=(first, last))
+        return self.annotate(departure=departs_on()).filter(departure__range=(first, last))
 
     def ended_before(self, day: Any) -> Self:
-        last = Coalesce(Greatest("return_date", "end_date"), "return_date", "end_date")
-        return self.annotate(last_day=last).filter(last_day__lt=day)
+        return self.annotate(last_day=ends_on()).filter(last_day__lt=day)
+
+    def going(self) -> Self:
+        """Trips that take place: not archived, not lost or abandoned."""
+        return self.active().exclude(status__in=FAILED)
+
+    def upcoming(self, today: dt.date) -> Self:
+        """Trips that take place and are not over; one without dates may still come."""
+        return self.going().alias(_last_day=Coalesce(ends_on(), departs_on())).exclude(_last_day__lt=today)
+
+    def ended_open(self, today: dt.date) -> Self:
+        """Trips that are over and were not closed."""
+        return self.going().ended_before(today).exclude(stage=TripStage.TRIP_COMPLETE)
+
+    def not_ready(self, today: dt.date) -> Self:
+        """Upcoming trips without an organiser or with a booked passenger who still lacks something."""
+        people = self.model._meta.get_field("passengers").related_model._base_manager
+        on_it = people.filter(trip=OuterRef("pk"))
+        wanting = Q(organiser__isnull=True)
+        for gap in gaps.GAPS:
+            wanting |= Q(Exists(gaps.lacking(on_it, gap.code, today)))
+        return self.upcoming(today).filter(wanting)
 
 
 class PassengerQuerySet(models.QuerySet[Any]):
+    def upcoming(self, today: dt.date) -> Self:
+        """Passengers of trips that take place and are not over."""
+        trips = self.model._meta.get_field("trip").related_model._default_manager
+        return self.filter(trip__in=trips.upcoming(today).order_by().values("pk"))
+
+    def departing(self, *, first: dt.date, last: dt.date) -> Self:
+        """Passengers whose trip leaves in the closed range."""
+        return self.annotate(_departure=departs_on("trip__")).filter(_departure__range=(first, last))
+
+    def ended_before(self, day: dt.date) -> Self:
+        return self.annotate(_last_day=ends_on("trip__")).filter(_last_day__lt=day)
+
+    def going(self) -> Self:
+        """Passengers of trips that take place."""
+        return self.filter(trip__isnull=False, trip__archived_at__isnull=True).exclude(trip__status__in=FAILED)
+
+    def lacking(self, code: str, today: dt.date) -> Self:
+        """Those booked who have the gap `code` of `trips.gaps`."""
+        return gaps.lacking(self, code, today)
+
+    def with_gaps(self, today: dt.date) -> Self:
+        return gaps.with_gaps(self, today)
+
+    def with_documents(self) -> Self:
+        """Adds `documents_held`: how many of the required kinds are handed in or waived."""
+        return gaps.with_documents(self)
+
     def seated(self) -> Self:
         return self.filter(attendance__in=SEATED)
 

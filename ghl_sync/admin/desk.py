@@ -19,17 +19,18 @@ from ghl_sync import desk_facts
 from ghl_sync.admin import approvals, deleting, doubles
 from ghl_sync.admin.account import Account, account_of, list_context
 from ghl_sync.admin.badges import ago
-from ghl_sync.admin.charts import Chart, Series, chart
 from ghl_sync.admin.runs import MAY_RUN, is_expected, lines, starts_for
 from ghl_sync.admin.timeline import named
 from ghl_sync.desk_facts import Counts, Machinery
 from ghl_sync.models import Issue, Run, State
 from trips.admin.base import badge, said
+from trips.admin.charts import Chart, Series, chart
 
 MAY_LOOK = "ghl_sync.view_link"
 # A heartbeat older than this is a stopped heart.
 SILENT = dt.timedelta(minutes=3)
 PARTS = ("account", "numbers", "runs", "machinery")
+ASKING = "Waits for a person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,19 @@ def numbers(user: Any, counts: Counts) -> list[tuple[str, list[Number]]]:
     """What moves by itself, what waits for a person, what is wrong, what rests; only lists that this user may open."""
     groups = [
         ("On its way", [*_moving(counts), *_deletes(user, counts)]),
-        ("Waits for a person", _asking(user, counts)),
+        (ASKING, _asking(user, counts)),
         ("Problems", _issues(counts)),
         ("At rest", _resting(counts)),
     ]
     found = [(title, [row for row in rows if user.has_perm(row.permission)]) for title, rows in groups]
     return [(title, rows) for title, rows in found if rows]
+
+
+def asking(user: Any) -> int:
+    """How much of the sync waits for a person, of what this user may see; 0 for whoever may not open the desk."""
+    if not user.has_perm(MAY_LOOK):
+        return 0
+    return sum(row.count for title, rows in numbers(user, desk_facts.counts()) if title == ASKING for row in rows)
 
 
 def _links(state: State) -> str:
@@ -255,16 +263,26 @@ def charts() -> list[Chart]:
     hours = desk_facts.last_day()
     columns = [formats.date_format(timezone.localtime(hour.start), "H:i") for hour in hours]
     calls = [
-        Series("writes", [hour.writes for hour in hours], "sync-bar-a"),
-        Series("calls of pulls and audits", [hour.fetches for hour in hours], "sync-bar-b"),
+        Series("writes", [hour.writes for hour in hours], "chart-bar-a"),
+        Series("calls of pulls and audits", [hour.fetches for hour in hours], "chart-bar-b"),
     ]
     waits = [
-        Series("on average", [hour.average_wait for hour in hours], "sync-bar-a"),
-        Series("at the longest", [hour.longest_wait for hour in hours], "sync-bar-b"),
+        Series("on average", [hour.average_wait for hour in hours], "chart-bar-a"),
+        Series("at the longest", [hour.longest_wait for hour in hours], "chart-bar-b"),
     ]
     return [
-        chart("calls", "Calls per hour", columns, calls, unit="", empty="No calls in the last 24 hours."),
-        chart("waits", "From save to sent", columns, waits, unit="s", empty="Nothing was sent in the last 24 hours."),
+        chart(
+            "calls", "Calls per hour", columns, calls, unit="", column="Hour", empty="No calls in the last 24 hours."
+        ),
+        chart(
+            "waits",
+            "From save to sent",
+            columns,
+            waits,
+            unit="s",
+            column="Hour",
+            empty="Nothing was sent in the last 24 hours.",
+        ),
     ]
 
 

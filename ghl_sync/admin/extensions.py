@@ -14,7 +14,6 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
-from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 from unfold.views import ChangeList
 
@@ -24,12 +23,12 @@ from ghl_sync.admin.account import account_of, saved_sentence
 from ghl_sync.admin.badges import SHORT, badge_of, links_of
 from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.deleting import HeldDeletes
-from ghl_sync.admin.filters import ContactSyncFilter, PassengerSyncFilter, TripSyncFilter
+from ghl_sync.admin.filters import with_sync_questions
 from ghl_sync.admin.panel import panel_for
 from ghl_sync.admin.unlinked import WorkList
 from ghl_sync.engine import resolve
 from ghl_sync.models import Kind, Link
-from trips.admin.base import ShownFilter, is_id
+from trips.admin.base import is_id
 from trips.admin.people import (
     ContactAdmin,
     EmergencyContactInline,
@@ -187,12 +186,12 @@ def _cell(pk: int, html: SafeString) -> SafeString:
 class MirroredTripAdmin(Mirrored, TripAdmin):
     types_what_goes = True
     form = forms.MirroredTripForm
-    list_filter = (("stage", ChoicesCheckboxFilter), TripSyncFilter, ShownFilter)
+    list_filter = with_sync_questions(TripAdmin.list_filter)
 
 
 class MirroredContactAdmin(Mirrored, ContactAdmin):
     form = forms.MirroredContactForm
-    list_filter = (ContactSyncFilter,)
+    list_filter = with_sync_questions(ContactAdmin.list_filter)
 
 
 class MirroredPassportInline(PassportInline):
@@ -210,7 +209,7 @@ class MirroredEmergencyContactInline(EmergencyContactInline):
 class MirroredPassengerAdmin(WorkList, Mirrored, PassengerAdmin):
     form = forms.MirroredPassengerForm
     inlines = (MirroredPassportInline, MirroredHealthRecordInline, MirroredEmergencyContactInline)
-    list_filter = (("stage", ChoicesCheckboxFilter), ("attendance", ChoicesCheckboxFilter), PassengerSyncFilter)
+    list_filter = with_sync_questions(PassengerAdmin.list_filter)
 
 
 for _model, _page in (

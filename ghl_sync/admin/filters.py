@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from django.db import models
@@ -69,6 +69,18 @@ class PassengerSyncFilter(PassengerLookFilter):
 
 class ContactSyncFilter(LookFilter):
     questions = {**LookFilter.questions, **SYNC_QUESTIONS}
+
+
+_WITH_SYNC: dict[Any, Any] = {
+    TripLookFilter: TripSyncFilter,
+    PassengerLookFilter: PassengerSyncFilter,
+    LookFilter: ContactSyncFilter,
+}
+
+
+def with_sync_questions(filters: Sequence[Any]) -> tuple[Any, ...]:
+    """A page's filters, its "needs a look" replaced by the one that asks about the sync, too."""
+    return tuple(_WITH_SYNC.get(one, one) for one in filters)
 
 
 class StateFilter(RadioFilter):

@@ -167,7 +167,7 @@ def test_lists_show_badges_with_a_constant_number_of_queries(admin_client, accou
 
 
 @pytest.mark.parametrize("model", MAKE)
-def test_lists_keep_to_three_filters(admin_client, model):
+def test_lists_keep_to_four_filters(admin_client, model):
     MAKE[model]()
 
     page = admin_client.get(url(model, "changelist"))

@@ -14,7 +14,7 @@ from django.utils.html import escape
 from django_q.models import OrmQ
 
 from ghl_sync import desk_facts, tasks
-from ghl_sync.admin import bulk, charts, desk
+from ghl_sync.admin import bulk, desk
 from ghl_sync.admin.account import Account
 from ghl_sync.admin.records import repair_of
 from ghl_sync.desk_facts import Progress
@@ -38,6 +38,7 @@ from ghl_sync.models import (
 from ghl_sync.sandbox.server import Sandbox
 from tests import factories
 from tests.ghl_sync.engine.mirror import a_trip, link_of
+from trips.admin import charts
 from trips.models import Passenger, Trip
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -405,6 +406,7 @@ def test_a_chart_has_a_scale_bars_and_the_same_as_a_table() -> None:
         ["09:00", "10:00", "11:00"],
         [charts.Series("writes", [3, None, 0], "a"), charts.Series("reads", [0, 0, 70], "b")],
         unit="",
+        column="Hour",
         empty="Nothing.",
     )
     assert [line.text for line in drawn.lines] == ["0", "50", "100"]

@@ -259,3 +259,13 @@ def test_favicon_is_served_at_the_root(client):
     icon = client.get("/favicon.ico", follow=True)
 
     assert (icon.status_code, b"".join(icon)[:4]) == (200, b"\x00\x00\x01\x00")
+
+
+@pytest.mark.parametrize(("most", "counted"), [(2, True), (1, False)])
+def test_filters_count_their_answers_while_the_list_is_short(admin_client, monkeypatch, most, counted):
+    monkeypatch.setattr("trips.admin.base.FrugalFilter.counts_up_to", most)
+    factories.PassengerFactory.create_batch(2)
+
+    shown = admin_client.get(url("passenger", "changelist")).content.decode()
+
+    assert ("Documents missing (2)" in shown, "Documents missing" in shown) == (counted, True)

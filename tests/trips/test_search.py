@@ -134,3 +134,15 @@ def test_trips_that_need_a_look(admin_client, look, names):
     page = admin_client.get(reverse("admin:trips_trip_changelist"), {"look": look})
 
     assert sorted(str(row) for row in page.context["cl"].result_list) == names
+
+
+@pytest.mark.parametrize("field", ["vendor", "organiser"])
+def test_choices_of_a_trip_come_in_order(admin_client, field):
+    for name in ("Caribe", "Acme", "Beta"):
+        factories.VendorFactory(name=name)
+        factories.ContactFactory(first_name="Ada", last_name=name)
+    asked = {"app_label": "trips", "model_name": "trip", "field_name": field, "term": "a"}
+
+    found = admin_client.get(reverse("admin:autocomplete"), asked).json()["results"]
+
+    assert [one["text"].split()[-1] for one in found] == ["Acme", "Beta", "Caribe"]

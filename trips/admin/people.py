@@ -8,16 +8,28 @@ from urllib.parse import urlsplit
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
-from trips.admin.base import Instead, LookFilter, StaffAdmin, StaffInline, badge, day, flag_badges, said
+from trips.admin.base import (
+    DepartureFilter,
+    Instead,
+    LookFilter,
+    StaffAdmin,
+    StaffInline,
+    badge,
+    day,
+    flag_badges,
+    said,
+)
 from trips.admin.exporting import ExportPages
 from trips.admin.importing import ImportPages
 from trips.admin.money import PassengerMoney
 from trips.enums import Attendance
 from trips.forms import ContactForm, EmergencyContactForm, HealthRecordForm, PassengerForm, PassportForm
+from trips.gaps import GAPS, lacking
 from trips.models import Contact, EmergencyContact, HealthRecord, Passenger, Passport
 from trips.querysets import flagged
 from trips.rules import e164
@@ -140,10 +152,21 @@ class EmergencyContactInline(PassengerPart):
 
 
 class PassengerLookFilter(LookFilter):
+    """What breaks a rule, and what the booked ones still lack, as far as the user may know of it."""
+
     questions = {
         "flagged": ("Breaks a rule", flagged),
         "no_trip": ("Without a trip", lambda passengers: passengers.filter(trip__isnull=True)),
     }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        self.gaps = {gap.code: gap for gap in GAPS if request.user.has_perm(gap.permission)}
+        return [*super().lookups(request, model_admin), *((gap.code, gap.lacking) for gap in self.gaps.values())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() in self.gaps:
+            return lacking(queryset, str(self.value()), timezone.localdate())
+        return super().queryset(request, queryset)
 
 
 @admin.register(Passenger)
@@ -158,7 +181,12 @@ class PassengerAdmin(ImportPages, ExportPages, PassengerMoney, StaffAdmin):
     )
     actions = ("cancel_selected", "delete_selected")
     list_display = ("name", "trip", "number", "attendance", "stage", "passport_validity", "look")
-    list_filter = (("stage", ChoicesCheckboxFilter), ("attendance", ChoicesCheckboxFilter), PassengerLookFilter)
+    list_filter = (
+        ("stage", ChoicesCheckboxFilter),
+        ("attendance", ChoicesCheckboxFilter),
+        PassengerLookFilter,
+        DepartureFilter,
+    )
     list_select_related = ("trip", "contact")
     search_fields = (
         "legal_first_name",

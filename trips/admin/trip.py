@@ -5,24 +5,27 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import action, display
 
 from trips.admin.archive import ArchiveActions
-from trips.admin.base import LookFilter, ShownFilter, StaffAdmin, badge, day, flag_badges
+from trips.admin.base import DepartureFilter, LookFilter, ShownFilter, StaffAdmin, badge, day, flag_badges, said
+from trips.admin.copying import Copying
 from trips.admin.exporting import ExportPages
 from trips.admin.importing import ImportPages
 from trips.admin.money import TripMoney
+from trips.admin.workspace import Workspace
 from trips.forms import TripForm
 from trips.models import Trip
 from trips.querysets import flagged
+from trips.services import lifecycle
 
 
 class TripLookFilter(LookFilter):
@@ -30,25 +33,28 @@ class TripLookFilter(LookFilter):
         "flagged": ("Breaks a rule", flagged),
         "overbooked": ("Overbooked", lambda trips: trips.overbooked()),
         "no_organiser": ("No organiser", lambda trips: trips.filter(organiser__isnull=True)),
+        "not_ready": ("Not ready", lambda trips: trips.not_ready(timezone.localdate())),
+        "ended_open": ("Over and not closed", lambda trips: trips.ended_open(timezone.localdate())),
         "no_dates": ("No dates", lambda trips: trips.filter(start_date__isnull=True, arrival_date__isnull=True)),
     }
 
 
 @admin.register(Trip)
-class TripAdmin(ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin):
+class TripAdmin(Workspace, Copying, ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin):
     form = TripForm
     empty_title = "No trips here"
     needed_by = ("passenger is on it", "passengers are on it")
+    actions = ("close_selected", *ArchiveActions.actions)
     actions_list = ("import_rows", "export_rows")
-    actions_detail = ("add_passenger", "import_passengers", "reports", "departure_pack")
+    actions_detail = ("add_passenger", "import_passengers", "reports", "departure_pack", "copy_trip")
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
-    list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, ShownFilter)
+    list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, DepartureFilter, ShownFilter)
     list_select_related = ("organiser",)
     search_fields = ("name", "destination")
     search_help_text = "Name, destination or legacy ID"
     autocomplete_fields = ("organiser", "vendor")
     ordering = (F("start_date").desc(nulls_last=True), "-pk")
-    readonly_fields = ("legacy_trip_id", "nights_counted", "people", "archived_at")
+    readonly_fields = ("legacy_trip_id", "nights_counted", "archived_at")
 
     essentials = ("name", ("start_date", "end_date"), "organiser", "capacity", "vendor")
     tabs: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -80,7 +86,7 @@ class TripAdmin(ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin)
     def layout(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return [(None, {"fields": self.essentials}), *self.tabs]
-        return [(None, {"fields": (*self.essentials, "people")}), *self.tabs, self.facts]
+        return [(None, {"fields": self.essentials}), *self.tabs, self.facts]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Trip]:
         return super().get_queryset(request).with_counts()
@@ -93,6 +99,11 @@ class TripAdmin(ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin)
         if term.isascii() and term.isdigit() and len(term) <= 18:
             found |= queryset.filter(legacy_trip_id=int(term))
         return found, duplicates
+
+    @admin.action(description="Close (trip complete)", permissions=["change"])
+    def close_selected(self, request: HttpRequest, queryset: QuerySet[Trip]) -> None:
+        count = lifecycle.close(trips=queryset)
+        self.message_user(request, f"{said(count, 'trip', 'trips')} closed.", messages.SUCCESS)
 
     @display(description="departs", ordering=Coalesce("arrival_date", "start_date"))
     def departs(self, trip: Trip) -> str | None:
@@ -123,12 +134,6 @@ class TripAdmin(ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin)
     @display(description="look at")
     def look(self, trip: Trip) -> SafeString:
         return flag_badges(trip)
-
-    @display(description="passengers")
-    def people(self, trip: Any) -> SafeString:
-        url = reverse(f"{self.admin_site.name}:trips_passenger_changelist")
-        seats = self.seats(trip)
-        return format_html('<a class="text-link" href="{}?trip__id__exact={}">{} booked</a>', url, trip.pk, seats)
 
     @action(description="Add a passenger", permissions=["add_passenger"])
     def add_passenger(self, request: HttpRequest, object_id: int) -> HttpResponseRedirect:

@@ -27,6 +27,7 @@ class VendorAdmin(ImportPages, ExportPages, ArchiveActions, StaffAdmin):
     list_display = ("name", "kind", "contact_name", "email", "phone", "trips", "needs_review")
     list_filter = (("kind", ChoicesCheckboxFilter), ("needs_review", BooleanRadioFilter), ShownFilter)
     search_fields = ("name", "contact_name", "email")
+    ordering = ("name", "pk")  # counting the trips drops the model's own order
     fields = ("name", "kind", "contact_name", "email", "phone", "notes", "needs_review")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Vendor]:

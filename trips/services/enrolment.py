@@ -7,10 +7,54 @@ from collections.abc import Collection, Iterable
 from django.db import transaction
 from django.db.models import Max
 
-from trips.enums import Attendance
-from trips.models import Passenger, Trip
+from trips.enums import SEATED, Attendance
+from trips.models import Contact, EmergencyContact, Passenger, Passport, Trip
 
 HIGHEST_NUMBER = 32767  # what the column holds
+# What a person takes along from an earlier trip. Health is asked anew each time.
+PROFILE = (
+    "legal_first_name",
+    "legal_middle_name",
+    "legal_last_name",
+    "preferred_name",
+    "date_of_birth",
+    "sex",
+    "birth_country",
+    "occupancy",
+)
+_PASSPORT = ("number", "expires_on", "country")
+_TO_CALL = (
+    "position",
+    "first_name",
+    "last_name",
+    "relationship",
+    "address",
+    "city",
+    "state",
+    "postal_code",
+    "email",
+    "phone",
+    "mobile",
+)
+
+
+class Refused(Exception):
+    """Somebody was not put on a trip; the words say why and what to do."""
+
+
+class AlreadyOn(Refused):
+    """The person is on the trip: `passenger` is the record."""
+
+    def __init__(self, passenger: Passenger) -> None:
+        super().__init__(f"{passenger} is on this trip already.")
+        self.passenger = passenger
+
+
+class Full(Refused):
+    """All seats are taken."""
+
+    def __init__(self, trip: Trip, taken: int) -> None:
+        super().__init__(f"{trip} is full: {taken} of {trip.capacity} seats are taken.")
 
 
 def hold(trip_id: int) -> Trip:
@@ -46,9 +90,97 @@ def cancel(*, passengers: Iterable[Passenger]) -> int:
     with transaction.atomic():
         due = [passenger for passenger in passengers if passenger.attendance != Attendance.CANCELLED]
         for passenger in due:
-            passenger.attendance = Attendance.CANCELLED
-            passenger.save(update_fields=["attendance"])
+            _set_attendance(passenger, Attendance.CANCELLED)
     return len(due)
+
+
+def enrol_contact(
+    *,
+    trip: Trip,
+    contact: Contact,
+    like: Passenger | None = None,
+    attendance: str = Attendance.BOOKED,
+    force: bool = False,
+) -> Passenger:
+    """Put a person on a trip with what is known of them.
+
+    `like` is an earlier booking of the same person: profile, passport and emergency contacts are taken over. Raises
+    AlreadyOn for somebody who is on the trip (a cancelled one is booked again instead), Full when no seat is left and
+    `force` (the permission to overbook) is not given.
+    """
+    with transaction.atomic():
+        held = hold(trip.pk)
+        passenger = Passenger(contact=contact, trip=held, attendance=attendance)
+        for name in PROFILE if like is not None else ():
+            setattr(passenger, name, getattr(like, name))
+        if like is None:
+            passenger.legal_first_name, passenger.legal_last_name = contact.first_name, contact.last_name
+        twin = _twin(passenger)
+        if twin is not None and twin.attendance != Attendance.CANCELLED:
+            raise AlreadyOn(twin)
+        if attendance in SEATED and not force:
+            _ask_for_seat(held)
+        if twin is not None:
+            return _set_attendance(twin, attendance)
+        enrol(passenger=passenger)
+        if like is not None:
+            _take_along(like, passenger)
+    return passenger
+
+
+def book(*, passenger: Passenger, force: bool = False) -> Passenger:
+    """Give a seat to somebody who waits or had cancelled. Raises Full when there is none and `force` is not given."""
+    with transaction.atomic():
+        if passenger.trip_id is not None and passenger.attendance not in SEATED and not force:
+            _ask_for_seat(hold(passenger.trip_id))
+        return _set_attendance(passenger, Attendance.BOOKED)
+
+
+def put_on_waiting_list(*, passenger: Passenger) -> Passenger:
+    with transaction.atomic():
+        return _set_attendance(passenger, Attendance.WAITLISTED)
+
+
+def next_in_line(trip: Trip) -> Passenger | None:
+    """Who has been on the waiting list for longest, where a seat is free; None otherwise."""
+    if trip.capacity is not None and _taken(trip) >= trip.capacity:
+        return None
+    return trip.passengers.filter(attendance=Attendance.WAITLISTED).order_by("created_at", "pk").first()
+
+
+def _ask_for_seat(trip: Trip) -> None:
+    taken = _taken(trip)
+    if trip.capacity is not None and taken >= trip.capacity:
+        raise Full(trip, taken)
+
+
+def _taken(trip: Trip) -> int:
+    return trip.passengers.filter(attendance__in=SEATED).count()
+
+
+def _twin(passenger: Passenger) -> Passenger | None:
+    """The same person on the same trip, as the staff rule knows them."""
+    return Passenger.objects.filter(
+        trip=passenger.trip,
+        contact=passenger.contact,
+        legal_first_name__iexact=passenger.legal_first_name.strip(),
+        legal_last_name__iexact=passenger.legal_last_name.strip(),
+    ).first()
+
+
+def _set_attendance(passenger: Passenger, attendance: str) -> Passenger:
+    if passenger.attendance != attendance:
+        passenger.attendance = attendance
+        passenger.save(update_fields=["attendance"])
+    return passenger
+
+
+def _take_along(like: Passenger, passenger: Passenger) -> None:
+    earlier = Passport.objects.filter(passenger=like).first()
+    if earlier is not None:
+        Passport(passenger=passenger, **{name: getattr(earlier, name) for name in _PASSPORT}).save()
+    for one in like.emergency_contacts.all():
+        EmergencyContact(passenger=passenger, **{name: getattr(one, name) for name in _TO_CALL}).save()
 
 
 def _give_number(passenger: Passenger) -> None:

@@ -1,13 +1,58 @@
-"""Putting trips and vendors away and taking them out again. Both are kept; only lists and choices hide them."""
+"""The life of a trip as a whole: copied, closed, put away and taken out again (vendors, too)."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 
 from django.db import transaction
 from django.utils import timezone
 
+from trips.enums import TripStage
 from trips.models import Trip, Vendor
+
+# What a copy starts with: the terms of the trip, not its people, notes, progress or numbers of other systems.
+TERMS = (
+    "destination",
+    "description",
+    "nights_override",
+    "capacity",
+    "price_per_person",
+    "deposit_amount",
+    "currency",
+    "vendor",
+    "vendor_terms",
+    "travel_business",
+    "lodging",
+    "travel_category",
+    "lodging_notes",
+    "organiser",
+)
+DATES = ("end_date", "arrival_date", "return_date", "deposit_due", "final_payment_due")
+
+
+def draft_copy(*, trip: Trip, name: str, start_date: dt.date | None) -> Trip:
+    """An unsaved trip with the terms of `trip`; its other dates keep their distance from the start.
+
+    Without both starts there is no distance, and the other dates stay empty.
+    """
+    copy = Trip(name=name, start_date=start_date, **{field: getattr(trip, field) for field in TERMS})
+    if start_date is not None and trip.start_date is not None:
+        moved = start_date - trip.start_date
+        for field in DATES:
+            day = getattr(trip, field)
+            setattr(copy, field, day + moved if day else None)
+    return copy
+
+
+def close(*, trips: Iterable[Trip]) -> int:
+    """Move to the stage "Trip complete" those that are not there yet; how many were."""
+    with transaction.atomic():
+        due = [trip for trip in trips if trip.stage != TripStage.TRIP_COMPLETE]
+        for trip in due:
+            trip.stage = TripStage.TRIP_COMPLETE
+            trip.save(update_fields=["stage"])
+    return len(due)
 
 
 def archive(*, rows: Iterable[Trip | Vendor]) -> int:

@@ -41,6 +41,7 @@ document.addEventListener("DOMContentLoaded", () => {
     });
 });
 
+<<<<<<< HEAD
 // A filter of one choice is applied at a click; whoever moves through it with the arrow keys presses Enter.
 document.addEventListener("DOMContentLoaded", () => {
     const form = document.getElementById("filter-form");
@@ -50,4 +51,35 @@ document.addEventListener("DOMContentLoaded", () => {
     form?.addEventListener("change", (event) => {
         if (pointed && event.target.matches("input[type=radio]")) form.requestSubmit();
     });
+=======
+// What is done most often to ticked rows is one click away: the first actions of a list stand as buttons beside the menu.
+document.addEventListener("DOMContentLoaded", () => {
+    const menu = document.querySelector("#changelist-actions select[name=action]");
+    const run = document.querySelector("#changelist-actions button[name=index]");
+    if (!menu || !run) return;
+    const options = [...menu.options].filter((option) => option.value && option.value !== "delete_selected");
+    const bar = document.createElement("div");
+    bar.className = "quick-actions";
+    bar.append(...options.slice(0, 3).map((option) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.textContent = option.text;
+        button.addEventListener("click", () => {
+            menu.value = option.value;
+            menu.dispatchEvent(new Event("change", { bubbles: true }));
+            run.click();
+        });
+        return button;
+    }));
+    run.parentElement.after(bar);
+});
+
+// Ctrl+S (⌘S) saves the form of the page.
+document.addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey || event.key.toLowerCase() !== "s") return;
+    const save = document.querySelector("#submit-row [name=_save], #submit-row [name=_continue]");
+    if (!save) return;
+    event.preventDefault();
+    save.click();
+>>>>>>> 559b8ed (wip home)
 });

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 480, 170
-LEFT, RIGHT, TOP, BOTTOM = 46, 8, 10, 24
+LEFT, RIGHT, TOP, BOTTOM = 64, 8, 10, 24
 GAP = 2
 STEPS = (1, 2, 5)
 
@@ -52,6 +52,7 @@ class Chart:
     legend: list[Series]
     rows: list[tuple[str, list[str]]]
     empty: str
+    column: str = ""
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -60,8 +61,13 @@ class Chart:
         return self.width - RIGHT
 
 
-def chart(name: str, title: str, columns: Sequence[str], series: Sequence[Series], *, unit: str, empty: str) -> Chart:
-    """Bars of all series side by side in each column, on a scale up to a round number; `empty` is said of none."""
+def chart(
+    name: str, title: str, columns: Sequence[str], series: Sequence[Series], *, unit: str, column: str, empty: str
+) -> Chart:
+    """Bars of all series side by side in each column, on a scale up to a round number; `empty` is said of none.
+
+    `column` is what a column is, as the heading of the table ("Hour", "Month"); `unit` "s" writes seconds as spans.
+    """
     highest = max((value for one in series for value in one.values if value), default=0.0)
     top = _round_up(highest)
     room = (WIDTH - LEFT - RIGHT) / max(len(columns), 1)
@@ -85,7 +91,7 @@ def chart(name: str, title: str, columns: Sequence[str], series: Sequence[Series
         for index, column in enumerate(columns)
         if any(one.values[index] for one in series)
     ]
-    return Chart(name, title, bars, lines, labels, list(series), rows, "" if bars else empty)
+    return Chart(name, title, bars, lines, labels, list(series), rows, "" if bars else empty, column)
 
 
 def _round_up(value: float) -> float:

@@ -1,0 +1,89 @@
+"""The daily workflows in a real browser, each counted in clicks and keys; none needs more than staff were promised."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.factories import ContactFactory, PassengerFactory, TripFactory, VendorFactory
+from tests.hands import Hands
+from tests.trips.test_browser import page  # noqa: F401 - the fixture
+from trips.models import Trip
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def told(capsys: Any, hands: Hands, workflow: str) -> None:
+    with capsys.disabled():
+        print("\n" + hands.report(workflow))  # noqa: T201 - what the workflow costs is what this test tells
+
+
+def test_morning_triage_closes_six_trips_in_three_clicks(page: Page, capsys: Any) -> None:  # noqa: F811
+    today = dt.date.today()
+    for number in range(6):
+        start = today - dt.timedelta(days=30 + number)
+        TripFactory(name=f"Autumn {number}", start_date=start, end_date=start + dt.timedelta(days=7))
+    TripFactory(name="Still to come", start_date=today + dt.timedelta(days=50), end_date=today + dt.timedelta(days=57))
+    page.goto("/")
+    hands = Hands(page)
+
+    hands.click(page.get_by_role("link", name="Over, not closed"))
+    hands.click(page.locator("#action-toggle"))
+    hands.click(page.get_by_role("button", name="Close (trip complete)"))
+
+    expect(page.get_by_text("6 trips closed.")).to_be_visible()
+    assert Trip.objects.filter(stage="trip_complete").count() == 6
+    told(capsys, hands, "Morning triage")
+    assert (hands.clicks, hands.keys) == (3, 0)
+
+
+def test_new_trip_takes_six_fields(page: Page, capsys: Any) -> None:  # noqa: F811
+    ContactFactory(first_name="Elena", last_name="Eriksen")
+    VendorFactory(name="Caribe Ground")
+    page.goto("/trips/trip/")
+    hands = Hands(page)
+
+    hands.click(page.get_by_role("link", name="Add trip").first)
+    expect(page.locator("[name=name]")).to_be_focused()
+    hands.type("Baracoa 2028")
+    for name, value in (("start_date", "2028-03-01"), ("end_date", "2028-03-08"), ("capacity", "20")):
+        hands.click(page.locator(f"[name={name}]"))
+        hands.type(value)
+    for name, letters, whole in (("organiser", "eri", "Elena Eriksen"), ("vendor", "car", "Caribe Ground")):
+        hands.click(page.locator(f".field-{name} .select2-selection"))
+        hands.type(letters)
+        expect(page.locator(".select2-results__option", has_text=whole)).to_be_visible()
+        hands.press("Enter")
+    hands.press("Control+s")
+
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+    trip = Trip.objects.get()
+    assert (trip.name, trip.capacity, str(trip.organiser), str(trip.vendor)) == (
+        "Baracoa 2028",
+        20,
+        "Elena Eriksen",
+        "Caribe Ground",
+    )
+    told(capsys, hands, "New trip")
+    assert hands.clicks <= 6
+
+
+def test_a_known_person_is_enrolled_in_three_letters_and_enter(page: Page, capsys: Any) -> None:  # noqa: F811
+    trip = TripFactory(name="Havana")
+    contact = ContactFactory(first_name="Greta", last_name="Lindqvist")
+    PassengerFactory(contact=contact, sex="F")
+    page.goto(f"/trips/trip/{trip.pk}/change/")
+    hands = Hands(page)
+
+    hands.click(page.get_by_role("link", name="Passengers", exact=True).last)
+    expect(page.get_by_role("combobox")).to_be_focused()
+    hands.type("lin")
+    hands.press("Enter")
+
+    expect(page.get_by_text("Booked: Greta Lindqvist")).to_be_visible()
+    assert [(str(one), one.sex) for one in trip.passengers.all()] == [("Greta Lindqvist", "F")]
+    told(capsys, hands, "One person on a trip")
+    assert (hands.clicks, hands.keys) == (1, 4)
