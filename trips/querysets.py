@@ -21,7 +21,7 @@ from django.db.models import (
     Sum,
     When,
 )
-from django.db.models.functions import Coalesce, Round
+from django.db.models.functions import Coalesce, Greatest, Round
 
 from trips import gaps
 from trips.enums import FAILED, SEATED, PaymentKind, TripStage
@@ -183,9 +183,13 @@ class PassengerQuerySet(models.QuerySet[Any]):
     def overdue(self, today: Any) -> Self:
         """Booked on a trip that goes on, and behind with the deposit or the final payment."""
         due = Q(trip__deposit_due__lt=today) | Q(trip__final_payment_due__lt=today)
-        # The conditions that cost nothing are said once more, so that money is added up for as few as possible.
-        likely = self.filter(due, attendance__in=SEATED, trip__archived_at__isnull=True)
-        return likely.with_overdue(today).filter(overdue_since__isnull=False)
+        going_on = Q(trip__archived_at__isnull=True) & ~Q(trip__status__in=FAILED)
+        # Says the same as `overdue_since`, but adds up what was paid once instead of three times for each row.
+        asked = Greatest(
+            _where(Q(trip__deposit_due__lt=today), "trip__deposit_amount"),
+            _where(Q(trip__final_payment_due__lt=today), "trip__price_per_person"),
+        )
+        return self.filter(due, going_on, attendance__in=SEATED).with_overdue(today).filter(paid__lt=asked)
 
     def owing(self) -> Self:
         """Booked, and not all of the price is paid."""
@@ -196,6 +200,13 @@ class PassengerQuerySet(models.QuerySet[Any]):
         # Without a payment there is nothing to give back: those are not added up.
         payers = _payments_of(self.model).values("passenger")
         return self.filter(pk__in=payers).with_balance().filter(balance__lt=0)
+
+
+def _where(condition: Q, amount: str) -> Coalesce:
+    """The amount where the condition holds and there is one, else 0."""
+    return Coalesce(
+        Case(When(condition, then=F(amount)), default=None, output_field=MONEY), NOTHING, output_field=MONEY
+    )
 
 
 def _payments_of(passengers: type[models.Model]) -> Any:
