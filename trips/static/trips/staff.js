@@ -41,7 +41,6 @@ document.addEventListener("DOMContentLoaded", () => {
     });
 });
 
-<<<<<<< HEAD
 // A filter of one choice is applied at a click; whoever moves through it with the arrow keys presses Enter.
 document.addEventListener("DOMContentLoaded", () => {
     const form = document.getElementById("filter-form");
@@ -51,7 +50,8 @@ document.addEventListener("DOMContentLoaded", () => {
     form?.addEventListener("change", (event) => {
         if (pointed && event.target.matches("input[type=radio]")) form.requestSubmit();
     });
-=======
+});
+
 // What is done most often to ticked rows is one click away: the first actions of a list stand as buttons beside the menu.
 document.addEventListener("DOMContentLoaded", () => {
     const menu = document.querySelector("#changelist-actions select[name=action]");
@@ -81,5 +81,4 @@ document.addEventListener("keydown", (event) => {
     if (!save) return;
     event.preventDefault();
     save.click();
->>>>>>> 559b8ed (wip home)
 });
