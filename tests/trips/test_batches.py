@@ -159,6 +159,16 @@ def test_second_undo_does_nothing_twice_and_tries_what_was_kept(ada):
     assert {contact.pk: contact.city for contact in Contact.objects.all()} == {kept.pk: "Lund", moved.pk: "Oslo"}
 
 
+def test_undo_with_little_time_goes_on_with_the_next_call(ada):
+    with recorded(kind=BatchKind.IMPORT, title="People", by=ada) as batch:
+        for name in ("Ada", "Ben"):
+            batch.make(Contact(first_name=name))
+
+    assert undo(batch=batch.batch, by=ada, seconds=0) == Undone(0, [], left=2)
+    assert undo(batch=batch.batch, by=ada, seconds=60) == Undone(2, [])
+    assert not Contact.objects.exists()
+
+
 def test_row_deleted_since_is_told(ada):
     contact = factories.ContactFactory()
     with recorded(kind=BatchKind.CHANGE, title="Gone", by=ada) as batch:

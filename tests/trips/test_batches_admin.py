@@ -100,6 +100,21 @@ def test_undo_asks_first_and_tells_what_came_of_it(client):
     assert sorted(Contact.objects.values_list("city", flat=True)) == ["Lund", "Turku"]
 
 
+def test_undo_that_takes_too_long_asks_to_go_on(client, monkeypatch):
+    ada = staff(*MAY)
+    batch, contact = moved(ada)
+    client.force_login(ada)
+    monkeypatch.setattr("trips.admin.batches.UNDO_SECONDS", 0)
+
+    page = client.post(f"{LIST}{batch.pk}/undo/", follow=True).content.decode()
+    assert "1 row is left: press “Go on with the undo”." in page
+
+    monkeypatch.setattr("trips.admin.batches.UNDO_SECONDS", 60)
+    client.post(f"{LIST}{batch.pk}/undo/")
+    contact.refresh_from_db()
+    assert contact.city == "Lund"
+
+
 def test_parts_that_a_person_may_not_see_are_counted_and_not_named(client):
     ada = staff(*MAY)
     passport = factories.PassportFactory(number="X5550001")

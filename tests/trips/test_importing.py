@@ -121,6 +121,20 @@ def test_twin_is_asked_about(clerk, trip):
     assert sorted(trip.passengers.values_list("legal_first_name", flat=True)) == ["Ada", "Ben"]
 
 
+def test_rows_for_which_there_is_no_time_are_handed_back(clerk, trip, monkeypatch):
+    monkeypatch.setattr("trips.admin.importing.SAVE_SECONDS", 0)
+    preview = mapped(clerk, given(clerk, trip=trip), *NAMES)
+
+    result = clerk.post(preview.request["PATH_INFO"], follow=True)
+
+    assert (trip.passengers.count(), Batch.objects.count()) == (0, 0)
+    refused = clerk.get(result.context["refused_url"]).content.decode("utf-8-sig").splitlines()
+    assert refused[1:] == [
+        f"{name},There was no time left for this row. Give it again."
+        for name in ("Ada,Almqvist,ada@example.com", "Ben,Baptiste,ben@example.com")
+    ]
+
+
 def test_second_confirmation_does_nothing(clerk, trip):
     preview = mapped(clerk, given(clerk, trip=trip), *NAMES)
     for _press in range(2):
@@ -191,7 +205,7 @@ def test_windows_file_keeps_its_accents(clerk, trip):
         ("photo.csv", b"\x89PNG\x00\x81\x8d", "is no CSV or XLSX file."),
         ("nul.csv", b"a,b\n\x00,2\n", "This is no table of texts."),
         ("head.csv", b"First name,Last name\n", "There are no rows below the headers."),
-        ("long.csv", b"Last name\n" + b"x\n" * 1001, "More than 1,000 rows. Split the file"),
+        ("long.csv", b"Last name\n" + b"x\n" * 501, "More than 500 rows. Split the file"),
         ("large.csv", b"x" * (5 * 1024 * 1024 + 1), "is larger than 5 MB. Split it."),
     ],
 )

@@ -29,6 +29,8 @@ from trips.services import batches
 
 # So many rows are told on a batch's page; what was kept comes first.
 MOST_TOLD = 200
+# A press of Undo takes no longer than a page may; what is left waits for the next.
+UNDO_SECONDS = 15.0
 _COLOURS = {"": "plain", BatchOutcome.UNDONE: "plain", BatchOutcome.PARTLY: "doubt", BatchOutcome.KEPT: "doubt"}
 
 
@@ -106,8 +108,13 @@ class BatchAdmin(ModelAdmin):
         context["lines"], context["unseen"] = self._lines(request, obj)
         context["more"] = max(obj.rows.count() - MOST_TOLD, 0)
         context["undo_url"] = self._url("undo", obj) if standing.exists() and self.may_undo(request, obj) else ""
-        context["undo_label"] = "Undo what was kept" if obj.undone_at else "Undo"
+        context["undo_label"] = self._undo_label(obj)
         return super().render_change_form(request, context, *args, obj=obj, **kw)
+
+    def _undo_label(self, batch: Batch) -> str:
+        if batch.undone_at is None:
+            return "Undo"
+        return "Go on with the undo" if batch.rows.filter(outcome="").exists() else "Undo what was kept"
 
     def _lines(self, request: HttpRequest, batch: Batch) -> tuple[list[Line], int]:
         """The rows to tell, and how many of them are of models this user may not view."""
@@ -150,7 +157,7 @@ class BatchAdmin(ModelAdmin):
         if not self.may_undo(request, batch):
             raise PermissionDenied
         if request.method == "POST":
-            self._tell(request, batches.undo(batch=batch, by=request.user))
+            self._tell(request, batches.undo(batch=batch, by=request.user, seconds=UNDO_SECONDS))
             return HttpResponseRedirect(self._url("change", batch))
         standing = batch.rows.exclude(outcome=BatchOutcome.UNDONE).order_by()
         counts = Counter(standing.values_list("model", "verb"))
@@ -169,7 +176,10 @@ class BatchAdmin(ModelAdmin):
         if result.kept:
             told = f"{said(len(result.kept), 'row', 'rows')} kept, in whole or in part; the reasons are below."
             self.message_user(request, told, messages.WARNING)
-        if not result.back and not result.kept:
+        if result.left:
+            told = f"{said(result.left, 'row is', 'rows are')} left: press “Go on with the undo”."
+            self.message_user(request, told, messages.WARNING)
+        elif not result.back and not result.kept:
             self.message_user(request, "Everything was undone already.", messages.INFO)
 
 

@@ -60,7 +60,7 @@ class ExportPages:
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
             "title": f"Export {meta.verbose_name_plural}",
             "count": said(rows.count(), str(meta.verbose_name), str(meta.verbose_name_plural)),
-            "columns": [(name, column.label) for name, column in resource.fields.items()],
+            "columns": [(name, column.label, not column.part) for name, column in resource.fields.items()],
             "formats": FORMATS,
             "list_url": f"{reverse(f'{self.admin_site.name}:trips_{meta.model_name}_changelist')}"  # type: ignore[attr-defined]
             f"?{request.GET.urlencode()}",

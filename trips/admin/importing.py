@@ -32,6 +32,8 @@ from trips.services.sheets import MOST_BYTES, MOST_ROWS, Sheet, Unreadable, read
 
 # Rows of one kind shown on a preview; twins are all shown, since each is a question.
 MOST_SHOWN = 100
+# A confirmation saves no further row after so long; what is left is handed back to be given again.
+SAVE_SECONDS = 20.0
 STATES = ("error", "twin", "changed", "new", "same")
 
 
@@ -218,7 +220,7 @@ class ImportPages:
         where = f" for {draft.trip}" if draft.trip else ""
         title = f"Import of {self.opts.verbose_name_plural}{where}: {draft.title}"  # type: ignore[attr-defined]
         with recorded(kind=BatchKind.IMPORT, title=title, by=request.user) as recorder:
-            resource = self._resource(request, draft.trip, recorder=recorder, twins=twins)
+            resource = self._resource(request, draft.trip, recorder=recorder, twins=twins, seconds=SAVE_SECONDS)
             rows = run(resource, sheet, self._mapping(request, draft))
         refused = [
             [*sheet.rows[row.number - 1], row.twin or " ".join(row.reasons)]

@@ -8,6 +8,7 @@ and a batch, so that it can be undone and whoever listens to saves hears of each
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -150,11 +151,14 @@ class RowResource(ModelResource):
         recorder: Recorder | None = None,
         twins: Iterable[int] = (),
         importing: bool = True,
+        seconds: float | None = None,
     ) -> None:
         super().__init__()
         self.user, self.trip, self.recorder = user, trip, recorder
         # The numbers of the rows that a person ticked although they look like somebody else's.
         self.twins = frozenset(twins)
+        # Rows that would be saved after so long are refused: a page that takes longer is cut off by the server.
+        self.ends = None if seconds is None else time.monotonic() + seconds
         self.fields: dict[str, Any] = {
             name: column for name, column in self.fields.items() if self._allowed(column, importing)
         }
@@ -205,6 +209,8 @@ class RowResource(ModelResource):
         return found
 
     def get_instance(self, instance_loader: Any, row: Any) -> Any:
+        if self.ends is not None and time.monotonic() >= self.ends:
+            raise ValidationError("There was no time left for this row. Give it again.")
         return self.find(row)
 
     def find(self, row: Any) -> Any:

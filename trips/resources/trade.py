@@ -21,6 +21,8 @@ from trips.models import Document, Passenger, Payment, Trip, Vendor
 from trips.resources.base import Column, RowResource, every_field
 from trips.resources.lookups import ContactReader, TripReader, VendorReader, key_of
 from trips.resources.readers import Choice, Day, EMail, Money, Phone, Reader, Whole, YesNo
+from trips.services import payments
+from trips.services.batches import Recorder
 from trips.text import fold_name
 
 
@@ -241,11 +243,21 @@ class PaymentResource(RowResource):
     def identity(self, instance: Payment) -> Any:
         return (instance.passenger_id, instance.reference) if instance.reference else object()
 
+    def store(self, recorder: Recorder, instance: Any) -> None:
+        if not instance.pk:
+            recorder.make(instance, save=lambda row: payments.record(payment=row))
+        else:
+            recorder.change(instance, save=_save_payment, **self.values_of(instance))
+
     def filter_export(self, queryset: QuerySet[Any], **kwargs: Any) -> QuerySet[Any]:
         return queryset.select_related("passenger__trip")
 
     def dehydrate_trip(self, payment: Payment) -> str:
         return str(payment.passenger.trip or "")
+
+
+def _save_payment(row: Payment, fields: set[str]) -> None:
+    payments.record(payment=row, columns=fields)
 
 
 class DocumentResource(RowResource):

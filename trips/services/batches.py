@@ -13,6 +13,7 @@ does a row on which something hangs. Weighed against going back to the state bef
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,20 +95,30 @@ def recorded(*, kind: BatchKind, title: str, by: Any) -> Iterator[Recorder]:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What an undo came to: rows put back, and those kept in whole or in part, each with its reason."""
+    """What an undo came to: rows put back, those kept in whole or in part with their reasons, how many are left."""
 
     back: int
     kept: list[BatchRow]
+    left: int = 0
 
 
-def undo(*, batch: Batch, by: Any) -> Undone:
-    """Take back what still stands, the last thing first. A second call tries again what was kept, and only that."""
+def undo(*, batch: Batch, by: Any, seconds: float | None = None) -> Undone:
+    """Take back what still stands, the last thing first. A second call tries again what was kept, and only that.
+
+    With `seconds` it starts no further row after so long; the next call goes on.
+    """
+    ends = None if seconds is None else time.monotonic() + seconds
     standing = list(batch.rows.exclude(outcome=BatchOutcome.UNDONE).order_by("-pk").values_list("pk", flat=True))
-    back = sum(_undo_row(pk, batch, by) for pk in standing)
+    back, tried = 0, 0
+    for pk in standing:
+        if ends is not None and time.monotonic() >= ends:
+            break
+        back += _undo_row(pk, batch, by)
+        tried += 1
     if standing:
         Batch.objects.filter(pk=batch.pk).update(undone_at=timezone.now(), undone_by=by)
         batch.refresh_from_db()
-    return Undone(back, list(batch.rows.exclude(outcome__in=["", BatchOutcome.UNDONE])))
+    return Undone(back, list(batch.rows.exclude(outcome__in=["", BatchOutcome.UNDONE])), len(standing) - tried)
 
 
 def _undo_row(pk: int, batch: Batch, by: Any) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 
 MOST_BYTES = 5 * 1024 * 1024
 MOST_UNPACKED = 60 * 1024 * 1024
-# Saving so many takes about as long as a person waits for a page; a larger file goes in in parts.
-MOST_ROWS = 1000
+# Saving so many new passengers with their contacts takes some ten seconds of a page; a larger file goes in in parts.
+MOST_ROWS = 500
 MOST_COLUMNS = 200
 MOST_CHARACTERS = 20_000
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
