@@ -36,6 +36,7 @@ SECTIONS = (
     Section("pull", "pull", "large", spare=True, fills=True),
     Section("hooks", "hooks", "large", filled=True),
     Section("pages", "pages", "large", filled=True),
+    Section("reports", "reports", "large", filled=True),
     Section("calls", "calls", "blank"),
     Section("visible", "visible", "daily"),
     Section("saves", "saves", "large", filled=True, only_sqlite=True),
