@@ -106,7 +106,12 @@ _EACH_TRIP_TOO = (
         "Passports",
         "Whose passport runs out before their trips allow, and before when to renew it.",
         (*PEOPLE, *people.PASSPORT),
-        (Preset(STANDARD, "", office.PASSPORTS, notes=office.passport_notes),),
+        (
+            Preset(
+                "lacking", "will not do", office.PASSPORTS, notes=office.passport_notes, narrow=office.lacking_passports
+            ),
+            Preset("all", "all who are booked", office.PASSPORTS, notes=office.passport_notes),
+        ),
         office.with_passports,
     ),
     Report(

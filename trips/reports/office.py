@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Count, F, Prefetch, Q
 from django.db.models.functions import Coalesce
 
 from trips.enums import FAILED, HANDED_IN, REQUIRED_DOCUMENTS, DocumentKind, DocumentState
@@ -26,18 +26,14 @@ _BEST_FIRST = (
 )
 
 
-def going() -> Any:
-    """Trips that take place, over or not."""
-    return Trip.objects.active().exclude(status__in=FAILED)
-
-
 def trips(scope: Scope) -> Any:
     """The trips asked for: one, or those that take place and depart within the days."""
     if scope.trip is not None:
         return Trip.objects.filter(pk=scope.trip.pk)
+    found = Trip.objects.going()
     if scope.first or scope.last:
-        return going().departing(first=scope.first or dt.date.min, last=scope.last or dt.date.max)
-    return going()
+        found = found.departing(first=scope.first or dt.date.min, last=scope.last or dt.date.max)
+    return found
 
 
 def passengers(scope: Scope) -> Any:
@@ -59,6 +55,11 @@ def with_passports(scope: Scope) -> Rows:
     theirs = Prefetch("contact__passengers", still, to_attr="travelling")
     rows = passengers(scope).seated().select_related("passport").prefetch_related(theirs)
     return rows.order_by(F("passport__expires_on").asc(nulls_first=True), "legal_last_name", "legal_first_name", "pk")
+
+
+def lacking_passports(scope: Scope, rows: Any) -> Rows:
+    """Those whose passport is missing, has expired or ends before their trip allows."""
+    return rows.lacking("passport", scope.today)
 
 
 def validity(passenger: Passenger) -> str:
@@ -130,13 +131,9 @@ def with_documents(scope: Scope) -> Rows:
     return passengers(scope).seated().prefetch_related(Prefetch("documents", wanted, to_attr="papers"))
 
 
-def lacking_documents(_scope: Scope, rows: Rows) -> Rows:
+def lacking_documents(scope: Scope, rows: Any) -> Rows:
     """Those whose required papers are not all handed in or waived."""
-    settled = Document.objects.filter(
-        passenger=OuterRef("pk"), kind__in=REQUIRED_DOCUMENTS, state__in=HANDED_IN
-    ).order_by()
-    kinds = settled.values("passenger").annotate(kinds=Count("kind", distinct=True)).values("kinds")
-    return rows.alias(_kinds=Coalesce(Subquery(kinds), 0)).filter(_kinds__lt=len(REQUIRED_DOCUMENTS))
+    return rows.lacking("documents", scope.today)
 
 
 def state_of(kind: DocumentKind) -> Callable[[Any], str]:

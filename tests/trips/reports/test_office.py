@@ -116,7 +116,7 @@ def test_passports_say_until_when_they_are_needed_for_all_trips_and_before_when_
         )
     traveller(later, "Bruno", "Almqvist", contact=contact)  # the same address, somebody else
 
-    page = clerk(PASSPORT).get(url("passports", "standard"))
+    page = clerk(PASSPORT).get(url("passports", "all"))
 
     names = [[*line[:2], line[5], *line[6:]] for line in texts(page)]
     assert names == [
@@ -135,7 +135,7 @@ def test_trip_that_is_over_or_will_not_be_asks_no_passport_to_last(clerk, baraco
     for trip in (baracoa, other):
         factories.PassportFactory(passenger=traveller(trip, "Ada", "Almqvist", contact=contact))
 
-    page = clerk(PASSPORT).get(url("passports", "standard", first="2027-02-01", last=""))
+    page = clerk(PASSPORT).get(url("passports", "all", first="2027-02-01", last=""))
 
     assert [line[8] for line in texts(page)] == ["8 Sep 2027"]
 
@@ -146,9 +146,27 @@ def test_passport_recorded_for_another_trip_of_the_person_is_pointed_at(clerk, b
     factories.PassportFactory(passenger=traveller(baracoa, "Ada", "Almqvist", contact=contact))
     traveller(later, "Ada", "Almqvist", contact=contact)
 
-    page = clerk(PASSPORT).get(url("passports", "standard"))
+    page = clerk(PASSPORT).get(url("passports", "all"))
 
     assert [line[6] for line in texts(page)] == ["Missing here, recorded for Baracoa", "Valid"]
+
+
+def test_passports_that_will_not_do_are_a_list_of_their_own(clerk, baracoa):
+    for first, expires in (
+        ("Ada", dt.date(2027, 9, 8)),  # the very day until which it is needed
+        ("Bruno", dt.date(2027, 9, 7)),
+        ("Carla", dt.date(2027, 1, 9)),
+        ("Dmitri", None),
+    ):
+        factories.PassportFactory(passenger=traveller(baracoa, first, "Almqvist"), expires_on=expires)
+
+    page = clerk(PASSPORT).get(url("passports", "lacking"))
+
+    assert [(line[0], line[6]) for line in texts(page)] == [
+        ("Dmitri Almqvist", "Missing"),
+        ("Carla Almqvist", "Expired"),
+        ("Bruno Almqvist", "Too short"),
+    ]
 
 
 # Documents
@@ -253,7 +271,7 @@ def test_trips_that_do_not_take_place_are_left_out(clerk, unwanted):
 
 @pytest.mark.parametrize(
     ("code", "preset", "name"),
-    [("balances", "owing", MONEY), ("passports", "standard", PASSPORT), ("documents", "missing", PAPERS)],
+    [("balances", "owing", MONEY), ("passports", "lacking", PASSPORT), ("documents", "missing", PAPERS)],
 )
 def test_report_is_offered_and_given_to_whoever_may_see_what_it_holds(clerk, caplog, code, preset, name):
     caplog.set_level(logging.CRITICAL)
@@ -305,7 +323,7 @@ def test_file_that_nobody_would_read_is_refused(clerk, baracoa, monkeypatch):
 @pytest.mark.parametrize("people", [1, 3])
 @pytest.mark.parametrize(
     ("code", "preset", "queries"),
-    [("balances", "owing", 8), ("passports", "standard", 8), ("documents", "missing", 8), ("vendors", "standard", 7)],
+    [("balances", "owing", 8), ("passports", "all", 8), ("documents", "missing", 8), ("vendors", "standard", 7)],
 )
 def test_page_takes_the_same_queries_for_one_and_for_three(
     clerk, django_assert_num_queries, people, code, preset, queries
