@@ -29,6 +29,7 @@ from unfold.contrib.filters.admin import RadioFilter
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from trips import rules
+from trips.admin.saved_filters import SavedFilters
 from trips.forms import RENDERED, RuledForm
 from trips.querysets import flagged
 
@@ -159,7 +160,7 @@ class Refusal:
     rows: list[Any]
 
 
-class StaffAdmin(GuardedFields, SimpleHistoryAdmin, ModelAdmin):
+class StaffAdmin(SavedFilters, GuardedFields, SimpleHistoryAdmin, ModelAdmin):
     """A page for rows that staff edit. `form` is a `RuledForm`."""
 
     formfield_overrides: Any = SHORTER_TEXTS

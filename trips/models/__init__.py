@@ -6,6 +6,7 @@ from trips.models.document import Document
 from trips.models.imports import ColumnMapping, ImportDraft
 from trips.models.payment import Payment
 from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
+from trips.models.saved_filter import SavedFilter
 from trips.models.sent_report import SentReport
 from trips.models.trip import Trip
 from trips.models.vendor import Vendor
@@ -23,6 +24,7 @@ __all__ = [
     "Passenger",
     "Passport",
     "Payment",
+    "SavedFilter",
     "SentReport",
     "Trip",
     "Vendor",
