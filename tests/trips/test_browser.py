@@ -152,7 +152,7 @@ def test_money_workflow_records_two_payments_and_opens_who_is_overdue(page: Page
         ("ort", "Greta Ortiz · Baracoa (1 Mar 2027) · owes 1,000.00 USD", "200.00"),
         ("fon", "Hugo Fontaine · Baracoa (1 Mar 2027) · owes 700.00 USD", "700.00"),
     ):
-        expect(page.locator(".field-passenger .select2-selection")).to_be_focused(timeout=20_000)
+        expect(page.locator(".field-passenger .select2-selection")).to_be_focused()
         hands.press("Enter")
         hands.type(typed)
         expect(page.locator(".select2-results__option--highlighted")).to_have_text(choice)

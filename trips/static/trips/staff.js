@@ -5,11 +5,13 @@ window.addEventListener("load", () => {
     const field = document.querySelector("[data-first]");
     const until = performance.now() + 20000;
     function enter() {
-        if (document.activeElement !== document.body) return; // somebody was quicker
+        // Django's own script gives the focus to the first field, too, at times before that is dressed: it holds it unseen.
+        const hides = field.matches(".admin-autocomplete");
+        const active = document.activeElement;
+        if (active !== document.body && !(hides && active === field)) return; // somebody was quicker
         // Asked for anew each time: on a slow machine the choice is dressed after the page has loaded.
         const dressed = field.parentElement.querySelector(".select2-selection");
-        const bare = field.matches(".admin-autocomplete") ? null : field; // once dressed it would hold the focus unseen
-        (dressed ?? bare)?.focus({ preventScroll: true });
+        (dressed ?? (hides ? null : field))?.focus({ preventScroll: true });
         if (performance.now() < until) requestAnimationFrame(enter); // the page may still be hidden
     }
     if (field) enter();
