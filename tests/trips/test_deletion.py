@@ -140,6 +140,9 @@ def test_deleting_needs_its_own_permission(client):
     assert client.get(url("trip", "delete", row.pk)).status_code == 403
     assert [name for name, _ in page.context["action_form"].fields["action"].choices] == [
         "",
+        "close_selected",
+        "stage_selected",
+        "assign_selected",
         "archive_selected",
         "unarchive_selected",
     ]

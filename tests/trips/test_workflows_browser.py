@@ -87,3 +87,26 @@ def test_a_known_person_is_enrolled_in_three_letters_and_enter(page: Page, capsy
     assert [(str(one), one.sex) for one in trip.passengers.all()] == [("Greta Lindqvist", "F")]
     told(capsys, hands, "One person on a trip")
     assert (hands.clicks, hands.keys) == (1, 4)
+
+
+def test_a_stage_move_of_many_is_previewed_and_undone(page: Page, capsys: Any) -> None:  # noqa: F811
+    trip = TripFactory(name="Havana", passengers=4)
+    PassengerFactory(trip=trip, legal_last_name="Fontaine", attendance="cancelled")
+    page.goto("/trips/passenger/")
+    hands = Hands(page)
+
+    hands.click(page.locator("#action-toggle"))
+    hands.click(page.get_by_role("button", name="Move to stage…"))
+    hands.click(page.get_by_role("button", name="Trip details sent"))
+    expect(page.get_by_text("Skipped: 1")).to_be_visible()
+    hands.click(page.get_by_role("button", name="Move 4 passengers"))
+    expect(page.get_by_text("4 passengers moved, 1 skipped.")).to_be_visible()
+    told(capsys, hands, "Bulk stage move")
+    assert (hands.clicks, hands.keys) == (4, 0)
+
+    hands.click(page.get_by_role("link", name="Undo", exact=True))
+    hands.click(page.get_by_role("button", name="Undo"))
+
+    expect(page.get_by_text("4 rows were put back.")).to_be_visible()
+    assert {one.stage for one in trip.passengers.all()} == {"added_to_trip"}
+    assert hands.clicks == 6

@@ -10,10 +10,12 @@ from django.http import HttpRequest
 from unfold.decorators import action
 
 from trips.admin.base import Elsewhere, Instead, said
+from trips.admin.bulk import BulkPages
 from trips.services import lifecycle
+from trips.services.assigning import archiving
 
 
-class ArchiveActions:
+class ArchiveActions(BulkPages):
     """Mixin for a `StaffAdmin`; both ways need the permission to change the row."""
 
     actions: Any = ("archive_selected", "unarchive_selected", "delete_selected")
@@ -45,11 +47,15 @@ class ArchiveActions:
 
     @admin.action(description="Archive", permissions=["change"])
     def archive_selected(self, request: HttpRequest, queryset: Any) -> None:
-        self._tell(request, lifecycle.archive(rows=queryset), "archived")
+        self._archive_many(request, queryset, "archived", archived=True)
 
     @admin.action(description="Take out of the archive", permissions=["change"])
     def unarchive_selected(self, request: HttpRequest, queryset: Any) -> None:
-        self._tell(request, lifecycle.unarchive(rows=queryset), "taken out of the archive")
+        self._archive_many(request, queryset, "taken out of the archive", archived=False)
+
+    def _archive_many(self, request: HttpRequest, queryset: Any, done: str, *, archived: bool) -> None:
+        rows, more = self.bulk_rows(request, queryset)
+        self.do_bulk(request, archiving(rows=rows, archived=archived), done, more)
 
     @action(description="Save and archive", permissions=["archive"])
     def save_and_archive(self, request: HttpRequest, obj: Any, object_id: Any) -> None:

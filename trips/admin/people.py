@@ -22,8 +22,8 @@ from trips.admin.base import (
     badge,
     day,
     flag_badges,
-    said,
 )
+from trips.admin.bulk_verbs import ContactBulk, PassengerBulk
 from trips.admin.exporting import ExportPages
 from trips.admin.importing import ImportPages
 from trips.admin.money import PassengerMoney
@@ -49,7 +49,8 @@ def validity_badge(passenger: Passenger) -> SafeString:
 
 
 @admin.register(Contact)
-class ContactAdmin(ImportPages, ExportPages, StaffAdmin):
+class ContactAdmin(ContactBulk, ImportPages, ExportPages, StaffAdmin):
+    actions = ("tag_selected", "delete_selected")
     actions_list = ("import_rows", "export_rows")
     form = ContactForm
     empty_title = "No contacts here"
@@ -170,7 +171,7 @@ class PassengerLookFilter(LookFilter):
 
 
 @admin.register(Passenger)
-class PassengerAdmin(ImportPages, ExportPages, PassengerMoney, StaffAdmin):
+class PassengerAdmin(PassengerBulk, ImportPages, ExportPages, PassengerMoney, StaffAdmin):
     actions_list = ("import_rows", "export_rows")
     form = PassengerForm
     inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)
@@ -179,7 +180,7 @@ class PassengerAdmin(ImportPages, ExportPages, PassengerMoney, StaffAdmin):
     instead_of_delete = Instead(
         "cancel_selected", "Cancel the booking instead", "The seat becomes free; payments and papers stay."
     )
-    actions = ("cancel_selected", "delete_selected")
+    actions = ("stage_selected", "move_selected", "cancel_selected", "delete_selected")
     list_display = ("name", "trip", "number", "attendance", "stage", "passport_validity", "look")
     list_filter = (
         ("stage", ChoicesCheckboxFilter),
@@ -236,11 +237,6 @@ class PassengerAdmin(ImportPages, ExportPages, PassengerMoney, StaffAdmin):
 
     def instead_helps(self, obj: Passenger) -> bool:
         return obj.attendance != Attendance.CANCELLED
-
-    @admin.action(description="Cancel the booking", permissions=["change"])
-    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Passenger]) -> None:
-        count = enrolment.cancel(passengers=queryset)
-        self.message_user(request, f"{said(count, 'booking', 'bookings')} cancelled.", messages.SUCCESS)
 
     def response_add(self, request: HttpRequest, obj: Passenger, post_url_continue: Any = None) -> Any:
         answer = super().response_add(request, obj, post_url_continue)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponseRedirect
@@ -16,7 +16,8 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import action, display
 
 from trips.admin.archive import ArchiveActions
-from trips.admin.base import DepartureFilter, LookFilter, ShownFilter, StaffAdmin, badge, day, flag_badges, said
+from trips.admin.base import DepartureFilter, LookFilter, ShownFilter, StaffAdmin, badge, day, flag_badges
+from trips.admin.bulk_verbs import TripBulk
 from trips.admin.copying import Copying
 from trips.admin.exporting import ExportPages
 from trips.admin.importing import ImportPages
@@ -25,7 +26,6 @@ from trips.admin.workspace import Workspace
 from trips.forms import TripForm
 from trips.models import Trip
 from trips.querysets import flagged
-from trips.services import lifecycle
 
 
 class TripLookFilter(LookFilter):
@@ -40,11 +40,11 @@ class TripLookFilter(LookFilter):
 
 
 @admin.register(Trip)
-class TripAdmin(Workspace, Copying, ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin):
+class TripAdmin(Workspace, Copying, TripBulk, ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin):
     form = TripForm
     empty_title = "No trips here"
     needed_by = ("passenger is on it", "passengers are on it")
-    actions = ("close_selected", *ArchiveActions.actions)
+    actions = ("close_selected", "stage_selected", "assign_selected", *ArchiveActions.actions)
     actions_list = ("import_rows", "export_rows")
     actions_detail = ("add_passenger", "import_passengers", "reports", "departure_pack", "copy_trip")
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
@@ -99,11 +99,6 @@ class TripAdmin(Workspace, Copying, ImportPages, ExportPages, TripMoney, Archive
         if term.isascii() and term.isdigit() and len(term) <= 18:
             found |= queryset.filter(legacy_trip_id=int(term))
         return found, duplicates
-
-    @admin.action(description="Close (trip complete)", permissions=["change"])
-    def close_selected(self, request: HttpRequest, queryset: QuerySet[Trip]) -> None:
-        count = lifecycle.close(trips=queryset)
-        self.message_user(request, f"{said(count, 'trip', 'trips')} closed.", messages.SUCCESS)
 
     @display(description="departs", ordering=Coalesce("arrival_date", "start_date"))
     def departs(self, trip: Trip) -> str | None:

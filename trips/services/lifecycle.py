@@ -1,4 +1,4 @@
-"""The life of a trip as a whole: copied, closed, put away and taken out again (vendors, too)."""
+"""The life of a trip as a whole: copied, put away and taken out again (vendors, too)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.utils import timezone
 
-from trips.enums import TripStage
 from trips.models import Trip, Vendor
 
 # What a copy starts with: the terms of the trip, not its people, notes, progress or numbers of other systems.
@@ -43,16 +42,6 @@ def draft_copy(*, trip: Trip, name: str, start_date: dt.date | None) -> Trip:
             day = getattr(trip, field)
             setattr(copy, field, day + moved if day else None)
     return copy
-
-
-def close(*, trips: Iterable[Trip]) -> int:
-    """Move to the stage "Trip complete" those that are not there yet; how many were."""
-    with transaction.atomic():
-        due = [trip for trip in trips if trip.stage != TripStage.TRIP_COMPLETE]
-        for trip in due:
-            trip.stage = TripStage.TRIP_COMPLETE
-            trip.save(update_fields=["stage"])
-    return len(due)
 
 
 def archive(*, rows: Iterable[Trip | Vendor]) -> int:
