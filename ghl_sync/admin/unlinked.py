@@ -23,10 +23,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
 from ghl_sync.engine import resolve
+from trips import rules
 from trips.admin.base import day, said
-from trips.enums import SEATED
+from trips.admin.bulk import with_undo
+from trips.enums import SEATED, BatchKind
 from trips.models import Passenger, Trip
 from trips.services import enrolment
+from trips.services.batches import Recorder, recorded
 from trips.text import fold_name
 
 GROUPS_A_PAGE = 25
@@ -74,8 +77,9 @@ class Group:
         return self.count - len(self.people)
 
     @property
-    def add_url(self) -> str:
-        return f"{reverse('admin:trips_trip_add')}?{urlencode({'name': self.name})}" if self.name else ""
+    def can_be_made(self) -> bool:
+        """Whether a trip may be made of what GoHighLevel says of it."""
+        return not self.likely and bool(self.name or self.number is not None)
 
 
 def unlinked_groups(number: str | int) -> tuple[Page[Any], list[Group]]:
@@ -157,6 +161,38 @@ class AssignForm(forms.Form):
         return Passenger.objects.unlinked().filter(_in(group))
 
 
+class MakeForm(forms.Form):
+    """Of which group the trip is made. `draft` is the trip, checked by the rules for staff."""
+
+    name = forms.CharField(required=False, strip=False)
+    number = forms.IntegerField(required=False)
+
+    def group(self) -> Group:
+        return Group(self.cleaned_data["name"], self.cleaned_data["number"], 0)
+
+    def passengers(self) -> Any:
+        return Passenger.objects.unlinked().filter(_in(self.group()))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        group = self.group()
+        if not group.can_be_made:
+            raise forms.ValidationError("GoHighLevel names no trip for these passengers: choose one.")
+        if not self.passengers().exists():
+            raise forms.ValidationError("Somebody has linked these passengers meanwhile.")
+        known = Trip.objects.filter(legacy_trip_id=group.number).first() if group.number is not None else None
+        if known is not None:
+            raise forms.ValidationError(f"{known} has the trip ID {group.number} already: link them to it.")
+        self.draft = Trip(name=group.title, legacy_trip_id=group.number)
+        self.draft.derive()
+        for violation in rules.violations(self.draft):
+            if violation.blocking:
+                raise forms.ValidationError(violation.sentence)
+        return cleaned
+
+
 class WorkList:
     """Mixed into the passengers' page: the list and the POST that links."""
 
@@ -188,10 +224,10 @@ class WorkList:
         return TemplateResponse(request, "admin/ghl_sync/unlinked.html", context)
 
     def _assign(self, request: HttpRequest) -> HttpResponse:
+        if "make" in request.POST:
+            return self._make_trip(request)
         form = AssignForm(request.POST)
-        back = HttpResponseRedirect(
-            f"{reverse('admin:trips_passenger_unlinked')}?{urlencode({'p': request.GET.get('p', 1)})}"
-        )
+        back = _back(request)
         if not form.is_valid():
             for errors in form.errors.values():
                 messages.error(request, " ".join(map(str, errors)))
@@ -202,13 +238,49 @@ class WorkList:
             ids = list(form.passengers().select_for_update().order_by("pk").values_list("pk", flat=True))
             trip = enrolment.hold(form.chosen().pk)
             refusal = _too_many(request.user, trip, ids)
-            count = 0 if refusal else resolve.assign_trip(ids, trip)
+            if not refusal:
+                title = f"Passengers linked to {trip}"
+                with recorded(kind=BatchKind.CHANGE, title=title, by=request.user) as recorder:
+                    count = resolve.assign_trip(ids, trip, recorder)
         if refusal:
             messages.error(request, refusal)
             return back
         level = messages.SUCCESS if count else messages.WARNING
-        messages.add_message(request, level, f"{said(count, 'passenger', 'passengers')} linked to {trip}.")
+        told = f"{said(count, 'passenger', 'passengers')} linked to {trip}."
+        messages.add_message(request, level, with_undo(told, _kept(recorder)))
         return back
+
+    def _make_trip(self, request: HttpRequest) -> HttpResponse:
+        """The trip that a group names and nobody here knows, and its passengers on it: one batch, one undo."""
+        if not request.user.has_perm("trips.add_trip"):
+            raise PermissionDenied
+        form = MakeForm(request.POST)
+        if not form.is_valid():
+            for errors in form.errors.values():
+                messages.error(request, " ".join(map(str, errors)))
+            return _back(request)
+        group = form.group()
+        title = f"Trip made for its passengers: {group.title}"
+        with transaction.atomic():
+            ids = list(form.passengers().select_for_update().order_by("pk").values_list("pk", flat=True))
+            with recorded(kind=BatchKind.CHANGE, title=title, by=request.user) as recorder:
+                trip = recorder.make(form.draft)
+                count = resolve.assign_trip(ids, trip, recorder)
+        told = (
+            f"{trip} was made, without dates and lead organiser, and {said(count, 'passenger', 'passengers')} linked."
+        )
+        messages.success(request, with_undo(told, _kept(recorder)))
+        return _back(request)
+
+
+def _back(request: HttpRequest) -> HttpResponseRedirect:
+    query = urlencode({"p": request.GET.get("p", 1)})
+    return HttpResponseRedirect(f"{reverse('admin:trips_passenger_unlinked')}?{query}")
+
+
+def _kept(recorder: Recorder) -> Any:
+    """The batch, or None of one that did nothing."""
+    return recorder.batch if recorder.batch.pk else None
 
 
 def _search(site: Any, index: int) -> Any:

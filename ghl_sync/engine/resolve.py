@@ -22,6 +22,7 @@ from ghl_sync.mapping.table import MAPS
 from ghl_sync.models import Cause, Conflict, Kind, Lane, Link, Location, Run
 from trips.encryption import keyed_hash
 from trips.models import HealthRecord, Passenger, Passport, Trip
+from trips.services.batches import Recorder
 
 # So many passengers are linked in one transaction: nobody else's save waits long for it.
 CHUNK = 100
@@ -63,18 +64,17 @@ def confirm_sensitive(location: Location, user: Any) -> int:
         return state.record_changes(Kind.PASSENGER, sorted(ids), cause=Cause.OPTION)
 
 
-def assign_trip(passenger_ids: Iterable[int], trip: Trip) -> int:
+def assign_trip(passenger_ids: Iterable[int], trip: Trip, recorder: Recorder) -> int:
     """Put passengers that have no trip on this one; returns how many. One that got a trip meanwhile keeps it."""
     ids = sorted(passenger_ids)
-    return sum(_assign(ids[start : start + CHUNK], trip) for start in range(0, len(ids), CHUNK))
+    return sum(_assign(ids[start : start + CHUNK], trip, recorder) for start in range(0, len(ids), CHUNK))
 
 
-def _assign(ids: list[int], trip: Trip) -> int:
+def _assign(ids: list[int], trip: Trip, recorder: Recorder) -> int:
     with transaction.atomic():
         passengers = list(Passenger.objects.unlinked().select_for_update().filter(pk__in=ids).order_by("pk"))
         for passenger in passengers:
-            passenger.trip, passenger.trip_name_raw, passenger.trip_id_raw = trip, "", None
-            passenger.save(update_fields=["trip", "trip_name_raw", "trip_id_raw"])
+            recorder.change(passenger, trip=trip, trip_name_raw="", trip_id_raw=None)
     return len(passengers)
 
 

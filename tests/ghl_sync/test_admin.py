@@ -31,7 +31,7 @@ from ghl_sync.models import (
 from tests import factories
 from tests.pages import posted
 from trips.choices import live_values
-from trips.models import Passenger, Trip
+from trips.models import Batch, Passenger, Trip
 
 pytestmark = pytest.mark.django_db
 
@@ -868,13 +868,70 @@ def test_all_of_a_group_are_linked_like_any_other_edit(admin_client, admin_user)
 
     page = admin_client.post(WORK_LIST, {"name": "Baracoa", "number": "5", "trip": trip.pk}, follow=True)
 
-    assert said(page) == [f"3 passengers linked to {trip}."]
+    undo_link = f'<a class="text-link" href="/trips/batch/{Batch.objects.get().pk}/undo/">Undo</a>'
+    assert said(page) == [f"3 passengers linked to {trip}. {undo_link}"]
     rows = Passenger.objects.order_by("pk").values_list("pk", "trip", "trip_name_raw", "trip_id_raw")
     assert list(rows) == [*((person.pk, trip.pk, "", None) for person in people), (other.pk, None, "Baracoa", None)]
     assert sorted(Change.objects.values_list("kind", "object_id", "cause")) == [
         ("passenger", person.pk, "saved") for person in people
     ]
     assert people[0].history.first().history_user == admin_user
+
+
+def test_linking_can_be_undone(admin_client):
+    lost(3, trip_name_raw="Baracoa", trip_id_raw=5)
+    admin_client.post(WORK_LIST, {"name": "Baracoa", "number": "5", "trip": factories.TripFactory().pk})
+
+    admin_client.post(f"/trips/batch/{Batch.objects.get().pk}/undo/")
+
+    assert set(Passenger.objects.values_list("trip", "trip_name_raw", "trip_id_raw")) == {(None, "Baracoa", 5)}
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "called"), [("Baracoa", 5, "Baracoa"), ("Baracoa", None, "Baracoa"), ("", 5, "Trip ID 5")]
+)
+def test_missing_trip_is_made_with_its_passengers_and_taken_back(admin_client, name, number, called):
+    lost(3, trip_name_raw=name, trip_id_raw=number)
+
+    shown = admin_client.get(WORK_LIST).content.decode()
+    data = {"name": name, "number": "" if number is None else number, "make": "1"}
+    page = admin_client.post(WORK_LIST, data, follow=True)
+
+    trip = Trip.objects.get()
+    assert f"Make the trip “{called}” and link all 3 to it" in shown
+    assert (trip.name, trip.legacy_trip_id, trip.passengers.count()) == (called, number, 3)
+    told = f"{called} was made, without dates and lead organiser, and 3 passengers linked."
+    assert said(page)[0].startswith(told)
+    admin_client.post(f"/trips/batch/{Batch.objects.get().pk}/undo/")
+    assert not Trip.objects.exists()
+    assert set(Passenger.objects.values_list("trip", "trip_name_raw", "trip_id_raw")) == {(None, name, number)}
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "words"),
+    [
+        ("", "", "GoHighLevel names no trip for these passengers: choose one."),
+        ("Baracoa", "77", "Known has the trip ID 77 already: link them to it."),
+        ("Gone", "", "Somebody has linked these passengers meanwhile."),
+    ],
+)
+def test_trip_that_cannot_be_made_is_refused_in_words(admin_client, name, number, words):
+    factories.TripFactory(name="Known", legacy_trip_id=77)
+    lost(1)
+    lost(1, trip_name_raw="Baracoa", trip_id_raw=77)
+
+    page = admin_client.post(WORK_LIST, {"name": name, "number": number, "make": "1"}, follow=True)
+
+    assert (said(page), Trip.objects.count()) == ([words], 1)
+
+
+def test_making_a_trip_takes_its_permission(client):
+    lost(1, trip_name_raw="Baracoa")
+    staff(client, "trips.view_passenger", "trips.change_passenger")
+
+    assert "Make the trip" not in client.get(WORK_LIST).content.decode()
+    assert client.post(WORK_LIST, {"name": "Baracoa", "make": "1"}).status_code == 403
+    assert not Trip.objects.exists()
 
 
 def test_one_passenger_is_linked_to_a_likely_trip(admin_client):

@@ -20,6 +20,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from trips.admin.base import is_id, said
+from trips.models import Batch
 from trips.services.plans import MOST_ROWS, Done, Plan, carry_out
 
 # Rows of a plan that its page names, of each kind.
@@ -133,7 +134,7 @@ class BulkPages:
         if left:
             told += f" {left:,} more {'is' if left == 1 else 'are'} left: do it again for the rest."
         level = messages.SUCCESS if done.count else messages.WARNING
-        self.message_user(request, with_undo(told, done), level)  # type: ignore[attr-defined]
+        self.message_user(request, with_undo(told, done.batch), level)  # type: ignore[attr-defined]
 
     def _to_list(self) -> HttpResponseRedirect:
         name = f"{self.admin_site.name}:trips_{self.opts.model_name}_changelist"  # type: ignore[attr-defined]
@@ -169,9 +170,9 @@ class BulkPages:
         return TemplateResponse(request, "trips/admin/bulk_work.html", context)
 
 
-def with_undo(told: str, done: Done) -> SafeString | str:
+def with_undo(told: str, batch: Batch | None) -> SafeString | str:
     """The sentence with a link that takes the batch back."""
-    if done.batch is None:
+    if batch is None:
         return told
-    url = reverse("admin:trips_batch_undo", args=[done.batch.pk])
+    url = reverse("admin:trips_batch_undo", args=[batch.pk])
     return format_html('{} <a class="text-link" href="{}">Undo</a>', told, url)

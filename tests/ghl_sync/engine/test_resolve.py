@@ -11,6 +11,8 @@ from ghl_sync.engine.session import Session
 from ghl_sync.models import Link
 from ghl_sync.sandbox.server import Sandbox
 from tests import factories
+from trips.enums import BatchKind
+from trips.services.batches import recorded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,7 +65,8 @@ def test_passengers_assigned_a_trip_carry_its_name_over_there(session: Session, 
     trip = factories.TripFactory(name="Lisbon", organiser=factories.ContactFactory())
     due.run_due(session)
 
-    count = resolve.assign_trip([lost.pk], trip)
+    with recorded(kind=BatchKind.CHANGE, title="Linked", by=None) as recorder:
+        count = resolve.assign_trip([lost.pk], trip, recorder)
     due.run_due(session)
 
     assert count == 1
@@ -76,6 +79,7 @@ def test_a_passenger_that_got_a_trip_meanwhile_keeps_it() -> None:
     passenger = booked()
     theirs = passenger.trip
 
-    assert resolve.assign_trip([passenger.pk], factories.TripFactory()) == 0
+    with recorded(kind=BatchKind.CHANGE, title="Linked", by=None) as recorder:
+        assert resolve.assign_trip([passenger.pk], factories.TripFactory(), recorder) == 0
     passenger.refresh_from_db()
     assert passenger.trip == theirs
