@@ -12,9 +12,10 @@ from django.db.models import Model
 from django.db.models.signals import post_delete, post_save, pre_delete
 
 from ghl_sync import tasks
-from ghl_sync.engine import outbox
+from ghl_sync.engine import kept, outbox
 from ghl_sync.models import kind_of
 from trips.models import Contact, EmergencyContact, HealthRecord, Passport, Vendor
+from trips.models.document import file_wanted
 
 PARTS: tuple[type[Model], ...] = (Passport, HealthRecord, EmergencyContact)
 
@@ -49,6 +50,11 @@ def vendor_saved(instance: Vendor, raw: bool = False, **kwargs: Any) -> None:
         tasks.sweep_after_commit()
 
 
+def wants_file(name: str, **kwargs: Any) -> bool:
+    """A deleted record that can still be brought back keeps the files of its papers."""
+    return kept.names_file(name)
+
+
 def connect() -> None:
     """Called once at start-up."""
     for model in outbox.MIRRORED:
@@ -62,3 +68,4 @@ def connect() -> None:
         post_save.connect(part_changed, sender=model, dispatch_uid=f"ghl_sync_{name}_saved")
         post_delete.connect(part_changed, sender=model, dispatch_uid=f"ghl_sync_{name}_deleted")
     post_save.connect(vendor_saved, sender=Vendor, dispatch_uid="ghl_sync_vendor_saved")
+    file_wanted.connect(wants_file, dispatch_uid="ghl_sync_file_wanted")

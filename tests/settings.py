@@ -26,6 +26,8 @@ os.environ.update(
     PHONE_REGION="",
     PASSPORT_VALIDITY_MONTHS="",
     REPORT_PAPER="",
+    PRIVATE_ROOT=f"{tempfile.gettempdir()}/tripbuilder-private-{os.getpid()}",
+    UPLOAD_MAX_MB="",
     GHL_API_TOKEN="",
     GHL_LOCATION_ID="",
     GHL_API_BASE_URL=LOOPBACK_NOWHERE,

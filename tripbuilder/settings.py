@@ -150,10 +150,16 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static_collected"
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").exists() else []
-MEDIA_ROOT = BASE_DIR / "media"
+# Passport scans and other papers. No web server may reach this folder: a view hands its files out.
+PRIVATE_ROOT = Path(read("PRIVATE_ROOT", env.str, default="") or BASE_DIR / "private")
+UPLOAD_MAX_MB = count("UPLOAD_MAX_MB", 15, most=500)
 TESTING = "pytest" in sys.modules
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "trips.storage.PrivateFolder", "OPTIONS": {"location": PRIVATE_ROOT}},
+    "private": {
+        "BACKEND": "trips.storage.PrivateFolder",
+        "OPTIONS": {"location": PRIVATE_ROOT, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+    },
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG or TESTING

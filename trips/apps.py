@@ -1,6 +1,14 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_delete, post_migrate
 
 
 class TripsConfig(AppConfig):
     name = "trips"
     verbose_name = "Trips"
+
+    def ready(self) -> None:
+        from trips import receivers  # noqa: PLC0415 - models are loaded only now
+        from trips.models import Document  # noqa: PLC0415 - the same
+
+        post_delete.connect(receivers.document_deleted, sender=Document, dispatch_uid="trips_document_deleted")
+        post_migrate.connect(receivers.install_schedules, sender=self, dispatch_uid="trips_schedules")

@@ -488,6 +488,13 @@ def _rejected_without_reason(document: Any) -> str | None:
     return "Say why it is rejected; the traveller has to mend it."
 
 
+@_rule("document", "rejection_reason", "state")
+def _waived_without_reason(document: Any) -> str | None:
+    if document.state != DocumentState.WAIVED or document.rejection_reason.strip():
+        return None
+    return "Say why it is not needed; whoever asks at departure has to know."
+
+
 def e164(text: str, region: str | None = None) -> str:
     """`text` as E.164 when it parses as a possible number (default region from settings), else empty."""
     return _e164(text, region or settings.PHONE_REGION)

@@ -47,6 +47,11 @@ def gather(obj: models.Model) -> str:
     return str(serializers.serialize("json", [obj, *others], cls=_Exact))
 
 
+def names_file(name: str) -> bool:
+    """Whether a row that can still be brought back holds the stored file of this name, which is random and unique."""
+    return any(name in rows for rows in DeletedRecord.objects.values_list("rows", flat=True).iterator())
+
+
 @dataclass
 class Restored:
     """The rows that stand again, the deleted object first, and which references had to be left empty."""

@@ -183,7 +183,7 @@ class StaffAdmin(SavedFilters, GuardedFields, SimpleHistoryAdmin, ModelAdmin):
     empty_hint: ClassVar[str] = "Add the first one."
 
     class Media:
-        css = {"all": ("trips/staff.css",)}
+        css = {"all": ("trips/staff.css", "trips/papers.css")}
         js = ("trips/staff.js",)
 
     def revert_disabled(self, request: HttpRequest, obj: Any = None) -> bool:

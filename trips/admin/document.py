@@ -1,31 +1,199 @@
-"""Papers: a plain list and form. The private link and the stored file's address are never shown."""
+"""Documents: list and form, and the only two addresses at which a stored file is handed out.
+
+Whoever may see documents opens them, a passport scan only who may also see passports. Each look is a line in the log
+with the account's number and the document's, never with a name. The private link is never shown.
+"""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.http import content_disposition_header
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_GET
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
+from unfold.decorators import action, display
 
-from trips.admin.base import StaffAdmin
+from trips.admin.base import StaffAdmin, badge
 from trips.admin.exporting import ExportPages
+from trips.enums import DocumentKind, DocumentState
 from trips.forms import DocumentForm
 from trips.models import Document
+from trips.papers import preview
+from trips.services.documents import download_name
+
+LOG = logging.getLogger("trips.documents")
+SHOWN_AS_THEY_ARE = ("image/jpeg", "image/png", "image/webp")
+STATE_COLOURS = {
+    DocumentState.MISSING: "bad",
+    DocumentState.RECEIVED: "doubt",
+    DocumentState.APPROVED: "good",
+    DocumentState.REJECTED: "bad",
+    DocumentState.WAIVED: "plain",
+}
+# What is shown in a page runs nothing, loads nothing and stays in no cache.
+_GUARDED = {
+    "Cache-Control": "private, no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def may_open(user: Any, document: Document) -> bool:
+    return _may_see(user, "document") and (document.kind != DocumentKind.PASSPORT_SCAN or _may_see(user, "passport"))
+
+
+def _may_see(user: Any, model: str) -> bool:
+    return bool(user.has_perm(f"trips.view_{model}") or user.has_perm(f"trips.change_{model}"))
+
+
+def state_badge(document: Document) -> SafeString:
+    state = DocumentState(document.state)
+    return badge(str(state.label), STATE_COLOURS[state], document.rejection_reason)
+
+
+def pictures_of(document: Document) -> tuple[list[str], str]:
+    """The addresses of its pages as pictures, and a sentence where it cannot be shown."""
+    if not document.file:
+        return [], "There is no file here."
+    url = f"{reverse('admin:trips_document_preview', args=[document.pk, 0])}"
+    if document.content_type in SHOWN_AS_THEY_ARE:
+        return [url], ""
+    if document.content_type != "application/pdf":
+        return [], "Browsers do not show this type. Download it."
+    try:
+        count = preview.pages_in(_content(document))
+    except preview.Unreadable:
+        return [], "This PDF is damaged or has a password. Download it, or ask for another one."
+    shown = min(count, preview.MOST_PAGES)
+    told = f"The first {shown} of {count} pages; download it for the rest." if count > shown else ""
+    return [reverse("admin:trips_document_preview", args=[document.pk, n]) for n in range(1, shown + 1)], told
+
+
+def _content(document: Document) -> bytes:
+    try:
+        with document.file.open("rb") as file:
+            return bytes(file.read())
+    except FileNotFoundError:
+        LOG.error("the file of document %s is not in storage", document.pk)
+        raise Http404(f"The file of document {document.pk} is not in storage; restore it from the backup.") from None
 
 
 @admin.register(Document)
 class DocumentAdmin(ExportPages, StaffAdmin):
     actions_list = ("export_rows",)
+    actions_detail = ("download",)
     form = DocumentForm
     empty_title = "No documents here"
-    list_display = ("kind", "trip", "passenger", "state", "original_name", "created_at")
+    empty_hint = "Add them on the page of a passenger or trip, at Documents."
+    list_display = ("kind", "trip", "passenger", "state_shown", "original_name", "created_at")
     list_filter = (("kind", ChoicesCheckboxFilter), ("state", ChoicesCheckboxFilter))
     list_select_related = ("trip", "passenger")
     search_fields = ("original_name", "trip__name", "passenger__legal_last_name")
     autocomplete_fields = ("trip", "passenger")
-    fields = ("kind", "trip", "passenger", "state", "rejection_reason", "original_name")
+    fields = ("kind", "trip", "passenger", "state", "rejection_reason", "original_name", "facts")
+    readonly_fields = ("facts",)
+    change_form_before_template = "trips/admin/document_preview.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("remote_url")
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/file/", wrap(require_GET(self.file_view)), name="trips_document_file"),
+            path("<int:pk>/preview/<int:page>/", wrap(require_GET(self.preview_view)), name="trips_document_preview"),
+            *super().get_urls(),
+        ]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            allowed = may_open(request.user, obj)
+            context["pictures"], context["told"] = pictures_of(obj) if allowed else ([], "")
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    @display(description="state", ordering="state")
+    def state_shown(self, document: Document) -> SafeString:
+        return state_badge(document)
+
+    @display(description="file")
+    def facts(self, document: Document) -> str | SafeString:
+        if not document.file:
+            return "No file here" if document.pk else "Files are added on the page of a passenger or trip."
+        return format_html(
+            "{}, {} <span class='doc-hash'>SHA-256 {}</span>",
+            document.content_type,
+            filesizeformat(document.size or 0),
+            document.sha256,
+        )
+
+    @action(description="Download", permissions=["download"])
+    def download(self, request: HttpRequest, object_id: int) -> HttpResponseRedirect:
+        return HttpResponseRedirect(reverse("admin:trips_document_file", args=[object_id]))
+
+    def has_download_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        document = Document.objects.filter(pk=object_id).exclude(file="").first() if object_id else None
+        return document is not None and may_open(request.user, document)
+
+    # The files
+
+    def file_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The file as it came, to be saved."""
+        document = self._opened(request, pk)
+        answer = HttpResponse(_content(document), content_type=document.content_type or "application/octet-stream")
+        answer["Content-Disposition"] = _disposition(True, download_name(document))
+        return _guarded(answer)
+
+    def preview_view(self, request: HttpRequest, pk: int, page: int) -> HttpResponse:
+        """A picture as it is, or page `page` of a PDF as a picture."""
+        document = self._opened(request, pk)
+        content, content_type = _content(document), document.content_type
+        if content_type == "application/pdf":
+            try:
+                content, content_type = preview.picture(content, page), preview.PICTURE_TYPE
+            except (preview.Unreadable, IndexError):
+                raise Http404(f"Document {pk} has no page {page} that can be shown.") from None
+        elif content_type not in SHOWN_AS_THEY_ARE:
+            raise Http404(f"Document {pk} cannot be shown; download it.")
+        answer = HttpResponse(content, content_type=content_type)
+        answer["Content-Disposition"] = _disposition(False, f"document-{pk}")
+        return _guarded(answer)
+
+    def _opened(self, request: HttpRequest, pk: int) -> Document:
+        """The document, for whoever may open it, and a line in the log either way."""
+        document = Document.objects.filter(pk=pk).first()
+        allowed = may_open(request.user, document) if document else _may_see(request.user, "document")
+        if not allowed:
+            LOG.warning("user %s was refused document %s", request.user.pk, pk)
+            raise PermissionDenied
+        if document is None or not document.file:
+            raise Http404(f"There is no file of a document {pk}.")
+        LOG.info("user %s opened document %s", request.user.pk, pk)
+        return document
+
+
+def _guarded(answer: HttpResponse) -> HttpResponse:
+    for name, value in _GUARDED.items():
+        answer[name] = value
+    return answer
+
+
+def _disposition(as_attachment: bool, name: str) -> str:
+    return content_disposition_header(as_attachment, name) or "attachment"

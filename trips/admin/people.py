@@ -25,6 +25,7 @@ from trips.admin.base import (
 )
 from trips.admin.bulk_verbs import ContactBulk, PassengerBulk
 from trips.admin.exporting import ExportPages
+from trips.admin.filing import FilingPages, RequiredSet
 from trips.admin.importing import ImportPages
 from trips.admin.money import PassengerMoney
 from trips.enums import Attendance
@@ -171,7 +172,8 @@ class PassengerLookFilter(LookFilter):
 
 
 @admin.register(Passenger)
-class PassengerAdmin(PassengerBulk, ImportPages, ExportPages, PassengerMoney, StaffAdmin):
+class PassengerAdmin(FilingPages, RequiredSet, PassengerBulk, ImportPages, ExportPages, PassengerMoney, StaffAdmin):
+    actions_detail = (*PassengerMoney.actions_detail, "documents")
     actions_list = ("import_rows", "export_rows")
     form = PassengerForm
     inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)

@@ -20,6 +20,7 @@ from trips.admin.base import DepartureFilter, LookFilter, ShownFilter, StaffAdmi
 from trips.admin.bulk_verbs import TripBulk
 from trips.admin.copying import Copying
 from trips.admin.exporting import ExportPages
+from trips.admin.filing import FilingPages
 from trips.admin.importing import ImportPages
 from trips.admin.money import TripMoney
 from trips.admin.workspace import Workspace
@@ -40,13 +41,15 @@ class TripLookFilter(LookFilter):
 
 
 @admin.register(Trip)
-class TripAdmin(Workspace, Copying, TripBulk, ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin):
+class TripAdmin(
+    Workspace, FilingPages, Copying, TripBulk, ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin
+):
     form = TripForm
     empty_title = "No trips here"
     needed_by = ("passenger is on it", "passengers are on it")
     actions = ("close_selected", "stage_selected", "assign_selected", *ArchiveActions.actions)
     actions_list = ("import_rows", "export_rows")
-    actions_detail = ("add_passenger", "import_passengers", "reports", "departure_pack", "copy_trip")
+    actions_detail = ("add_passenger", "import_passengers", "reports", "departure_pack", "documents", "copy_trip")
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
     list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, DepartureFilter, ShownFilter)
     list_select_related = ("organiser",)

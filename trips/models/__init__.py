@@ -2,7 +2,7 @@
 
 from trips.models.batch import Batch, BatchRow
 from trips.models.cost import Cost
-from trips.models.document import Document
+from trips.models.document import DiscardedFile, Document
 from trips.models.imports import ColumnMapping, ImportDraft
 from trips.models.payment import Payment
 from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
@@ -17,6 +17,7 @@ __all__ = [
     "ColumnMapping",
     "Contact",
     "Cost",
+    "DiscardedFile",
     "Document",
     "EmergencyContact",
     "HealthRecord",

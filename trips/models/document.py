@@ -6,11 +6,16 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.dispatch import Signal
 from simple_history.models import HistoricalRecords
 
 from trips.encryption import EncryptedTextField
 from trips.enums import DocumentKind, DocumentState
 from trips.models.base import Stamped
+from trips.storage import private_storage
+
+# Asked before the file of a deleted row is removed, with its `name`; whoever may bring the row back answers True.
+file_wanted = Signal()
 
 
 def private_path(document: Document, filename: str) -> str:
@@ -26,14 +31,16 @@ class Document(Stamped):
     passenger = models.ForeignKey(
         "trips.Passenger", on_delete=models.CASCADE, null=True, blank=True, related_name="documents"
     )
-    file = models.FileField(upload_to=private_path, blank=True)
+    file = models.FileField(upload_to=private_path, storage=private_storage, blank=True)
     original_name = models.CharField(max_length=255, blank=True)
     # Whoever holds the link can open the file: encrypted, never logged or listed.
     remote_url = EncryptedTextField(blank=True, editable=False)
     size = models.PositiveBigIntegerField("size in bytes", null=True, blank=True, editable=False)
     content_type = models.CharField(max_length=120, blank=True, editable=False)
+    sha256 = models.CharField("SHA-256", max_length=64, blank=True, editable=False)
     state = models.CharField(max_length=16, choices=DocumentState.choices, default=DocumentState.RECEIVED)
-    rejection_reason = models.CharField(max_length=255, blank=True)
+    # Of a rejection, which the traveller has to mend, or of a waiver.
+    rejection_reason = models.CharField("reason", max_length=255, blank=True)
 
     history = HistoricalRecords(excluded_fields=["remote_url", "file"])
 
@@ -49,3 +56,13 @@ class Document(Stamped):
 
     def __str__(self) -> str:
         return self.get_kind_display()
+
+
+class DiscardedFile(models.Model):
+    """A stored file whose row was deleted: removed once nobody can bring the row back."""
+
+    name = models.CharField(max_length=255, unique=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
