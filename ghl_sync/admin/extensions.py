@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -38,6 +39,9 @@ from trips.admin.people import (
 )
 from trips.admin.trip import TripAdmin
 from trips.models import Contact, Passenger, Trip
+
+# What an ID over there looks like; shorter words are names.
+_REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{12,64}")
 
 # More rows than a page of a list can show are not asked for by its script.
 MOST_ROWS = 200
@@ -79,6 +83,15 @@ class Mirrored(HeldDeletes):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return (*super().get_list_display(request), "sync")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Also the record with this ID in GoHighLevel, whole and as it is written there."""
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        remote_id = search_term.strip()
+        if _REMOTE_ID.fullmatch(remote_id):
+            links = Link.objects.filter(kind=str(self.opts.model_name), remote_id=remote_id)
+            found |= queryset.filter(pk__in=list(links.values_list("object_id", flat=True)))
+        return found, duplicates
 
     @display(description="GoHighLevel")
     def sync(self, obj: Any) -> SafeString:

@@ -1121,3 +1121,25 @@ def test_pull_fits_on_a_phone(live_server, chromium, account, monkeypatch, clien
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         browser.close()
         connections.close_all()  # under the driver's loop this test had connections of its own
+
+
+# Search
+
+
+@pytest.mark.parametrize("model", ["trip", "contact", "passenger"])
+def test_record_is_found_by_its_whole_id_over_there(admin_client, model):
+    make = {
+        "trip": factories.TripFactory,
+        "contact": factories.ContactFactory,
+        "passenger": factories.PassengerFactory,
+    }[model]
+    row, other = make(), make()
+    Link.objects.filter(kind=model, object_id=row.pk).update(remote_id="Abc123Def456Ghi789Jk")
+    Link.objects.filter(kind=model, object_id=other.pk).update(remote_id="Zbc123Def456Ghi789Jk")
+
+    def found(text):
+        page = admin_client.get(f"/trips/{model}/", {"q": text})
+        return [one.pk for one in page.context["cl"].result_list]
+
+    texts = ("Abc123Def456Ghi789Jk", " Abc123Def456Ghi789Jk ", "abc123def456ghi789jk", "Abc123Def456")
+    assert [found(text) for text in texts] == [[row.pk], [row.pk], [], []]

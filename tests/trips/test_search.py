@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
+from django.apps import apps
 from django.urls import reverse
 
 from tests import factories
@@ -146,3 +149,52 @@ def test_choices_of_a_trip_come_in_order(admin_client, field):
     found = admin_client.get(reverse("admin:autocomplete"), asked).json()["results"]
 
     assert [one["text"].split()[-1] for one in found] == ["Acme", "Beta", "Caribe"]
+
+
+@pytest.mark.parametrize("text", ["Dvorak", "dvořák", "DVOŘÁK jose", "Jose Dvor", "jose\u0301"])
+def test_people_are_found_by_parts_in_any_order_without_accents(find, text):
+    contact = factories.ContactFactory(first_name="José", last_name="Dvořák")
+    factories.PassengerFactory(contact=contact)
+    factories.PassengerFactory(contact__first_name="Bruno", contact__last_name="Lind")
+
+    assert (find("contact", text), find("passenger", text)) == (["José Dvořák"], ["José Dvořák"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("São Tomé – Spring", "spring sao"),
+        ("Ærø", "aero"),
+        ("Łódź", "lodz"),
+        ("Straße", "strasse"),
+        ("O\u2019Hare", "o'hare"),
+    ],
+)
+def test_trip_is_found_without_its_accents(find, name, text):
+    factories.TripFactory(name=name)
+    factories.TripFactory(name="Other")
+
+    assert find("trip", text) == [name]
+
+
+def test_key_follows_a_save_of_some_columns_and_stays_out_of_history():
+    contact = factories.ContactFactory(first_name="Ada", last_name="Ortiz", email="")
+    contact.last_name = "Núñez"
+    contact.save(update_fields=["last_name"])
+
+    contact.refresh_from_db()
+    assert contact.search_key == "ada nunez"
+    assert not any(hasattr(row, "search_key") for row in contact.history.all())
+
+
+def test_rows_from_before_the_key_are_filled():
+    contact = factories.ContactFactory(first_name="José", last_name="Dvořák", email="")
+    trip = factories.TripFactory(name="São Tomé", destination="")
+    passenger = factories.PassengerFactory(contact=contact, trip=trip)
+    for row in (contact, trip, passenger):
+        type(row).objects.update(search_key="")
+
+    import_module("trips.migrations.0009_fill_search_keys").fill(apps, None)
+
+    keys = [type(row).objects.get(pk=row.pk).search_key for row in (contact, trip, passenger)]
+    assert keys == ["jose dvorak", "sao tome", "jose dvorak"]

@@ -35,6 +35,7 @@ from trips.models import Contact, EmergencyContact, HealthRecord, Passenger, Pas
 from trips.querysets import flagged
 from trips.rules import e164
 from trips.services import enrolment
+from trips.text import fold_search
 
 _COLOURS = {"ok": "good", "short": "doubt", "expired": "bad", "missing": "bad"}
 
@@ -58,7 +59,7 @@ class ContactAdmin(ContactBulk, ImportPages, ExportPages, StaffAdmin):
     needed_by = ("passenger or trip needs it", "passengers and trips need it")
     list_display = ("name", "company_name", "email", "phone", "city", "country", "look")
     list_filter = (LookFilter,)
-    search_fields = ("first_name", "last_name", "company_name", "email")
+    search_fields = ("search_key__contains",)
     search_help_text = "Name, company, e-mail or phone"
     readonly_fields = ("source",)
 
@@ -74,7 +75,7 @@ class ContactAdmin(ContactBulk, ImportPages, ExportPages, StaffAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        found, duplicates = super().get_search_results(request, queryset, search_term)
+        found, duplicates = super().get_search_results(request, queryset, fold_search(search_term))
         digits = "".join(char for char in search_term if char.isdigit())
         if len(digits) >= 4 and not any(char.isalpha() for char in search_term):
             found |= queryset.filter(phone__contains=digits)
@@ -192,10 +193,7 @@ class PassengerAdmin(FilingPages, RequiredSet, PassengerBulk, ImportPages, Expor
     )
     list_select_related = ("trip", "contact")
     search_fields = (
-        "legal_first_name",
-        "legal_middle_name",
-        "legal_last_name",
-        "preferred_name",
+        "search_key__contains",
         "contact__email",
         "legacy_passenger_id",
     )
@@ -262,7 +260,7 @@ class PassengerAdmin(FilingPages, RequiredSet, PassengerBulk, ImportPages, Expor
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        found, duplicates = super().get_search_results(request, queryset, search_term)
+        found, duplicates = super().get_search_results(request, queryset, fold_search(search_term))
         term = search_term.strip()
         if term.isascii() and term.isdigit() and int(term) < 32768:
             found |= queryset.filter(number=int(term))

@@ -27,6 +27,7 @@ from trips.admin.workspace import Workspace
 from trips.forms import TripForm
 from trips.models import Trip
 from trips.querysets import flagged
+from trips.text import fold_search
 
 
 class TripLookFilter(LookFilter):
@@ -53,7 +54,7 @@ class TripAdmin(
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
     list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, DepartureFilter, ShownFilter)
     list_select_related = ("organiser",)
-    search_fields = ("name", "destination")
+    search_fields = ("search_key__contains",)
     search_help_text = "Name, destination or legacy ID"
     autocomplete_fields = ("organiser", "vendor")
     ordering = (F("start_date").desc(nulls_last=True), "-pk")
@@ -97,7 +98,7 @@ class TripAdmin(
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        found, duplicates = super().get_search_results(request, queryset, search_term)
+        found, duplicates = super().get_search_results(request, queryset, fold_search(search_term))
         term = search_term.strip()
         if term.isascii() and term.isdigit() and len(term) <= 18:
             found |= queryset.filter(legacy_trip_id=int(term))

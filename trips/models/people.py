@@ -18,12 +18,13 @@ from trips.encryption import EncryptedTextField
 from trips.enums import Attendance, Occupancy, PassengerStage, Sex, Status
 from trips.models.base import Flagged, Keyed, Stamped
 from trips.querysets import PassengerQuerySet
+from trips.text import fold_search
 
 
 class Contact(Keyed, Flagged):
     """A person or organisation we write to: organisers, travellers, agents, guardians."""
 
-    derived = ("email", "flags")
+    derived = ("email", "flags", "search_key")
 
     first_name = models.CharField(max_length=100, blank=True)
     last_name = models.CharField(max_length=100, blank=True)
@@ -41,8 +42,10 @@ class Contact(Keyed, Flagged):
     source = models.CharField(max_length=255, blank=True, editable=False)
     do_not_contact = models.BooleanField(default=False)
     notes = models.TextField(blank=True)
+    # Folded, so that Dvorak finds Dvořák on every database. Read: the search of the lists, by parts in any order.
+    search_key = models.TextField(blank=True, default="", editable=False)
 
-    history = HistoricalRecords()
+    history = HistoricalRecords(excluded_fields=["search_key"])
 
     class Meta:
         ordering = ["last_name", "first_name", "pk"]
@@ -56,6 +59,7 @@ class Contact(Keyed, Flagged):
 
     def derive(self) -> None:
         self.email = self.email.strip().lower()
+        self.search_key = fold_search(self.first_name, self.last_name, self.company_name, self.email)
         super().derive()
 
     @property
@@ -93,10 +97,12 @@ class Passenger(Keyed, Flagged):
     roommate_request = models.CharField(max_length=255, blank=True)
     licence = models.CharField("travel licence", max_length=255, blank=True)
 
-    derived = ("birth_country_code", "flags")
+    derived = ("birth_country_code", "flags", "search_key")
+    # Folded, so that Dvorak finds Dvořák on every database. Read: the search of the lists, by parts in any order.
+    search_key = models.TextField(blank=True, default="", editable=False)
 
     objects = PassengerQuerySet.as_manager()
-    history = HistoricalRecords()
+    history = HistoricalRecords(excluded_fields=["search_key"])
 
     class Meta:
         ordering = ["legal_last_name", "legal_first_name", "pk"]
@@ -117,6 +123,9 @@ class Passenger(Keyed, Flagged):
     def derive(self) -> None:
         super().derive()
         self.birth_country_code = country_code(self.birth_country)
+        self.search_key = fold_search(
+            self.legal_first_name, self.legal_middle_name, self.legal_last_name, self.preferred_name
+        )
 
     @property
     def legal_name(self) -> str:

@@ -14,7 +14,7 @@ from trips.dates import add_months
 from trips.enums import Status, TravelCategory, TripStage
 from trips.models.base import Flagged, Keyed
 from trips.querysets import TripQuerySet
-from trips.text import fold_name
+from trips.text import fold_name, fold_search
 
 
 def default_currency() -> str:
@@ -24,7 +24,7 @@ def default_currency() -> str:
 class Trip(Keyed, Flagged):
     """What is sold and run. Money is Decimal in `currency`; dates are plain days of the destination."""
 
-    derived = ("name", "name_key", "flags")
+    derived = ("name", "name_key", "flags", "search_key")
 
     name = models.CharField(max_length=255)
     name_key = models.CharField(
@@ -71,8 +71,11 @@ class Trip(Keyed, Flagged):
     )
     archived_at = models.DateTimeField("archived", null=True, blank=True, editable=False)
 
+    # Folded, so that Dvorak finds Dvořák on every database. Read: the search of the lists, by parts in any order.
+    search_key = models.TextField(blank=True, default="", editable=False)
+
     objects = TripQuerySet.as_manager()
-    history = HistoricalRecords()
+    history = HistoricalRecords(excluded_fields=["search_key"])
 
     class Meta:
         ordering = [F("start_date").desc(nulls_last=True), "-pk"]
@@ -93,6 +96,7 @@ class Trip(Keyed, Flagged):
         super().derive()
         self.name = self.name.strip()
         self.name_key = fold_name(self.name)[:255]
+        self.search_key = fold_search(self.name, self.destination)
 
     @property
     def departs_on(self) -> dt.date | None:

@@ -123,6 +123,19 @@ def test_a_first_pull_brings_everything(session: Session, connected: Sandbox) ->
     assert Vendor.objects.get().needs_review
 
 
+def test_what_is_pulled_is_found_by_the_search(session: Session, connected: Sandbox) -> None:
+    made = an_account(connected)
+    pull(session)
+    assert set(Contact.objects.values_list("search_key", flat=True)) == {
+        "ines prado ines@example.com",
+        "tove lind tove@example.com",
+    }
+    assert Passenger.objects.filter(search_key__contains="lost soul").count() == 1
+    connected.edit(made["lisbon"].id, name="São Tomé")
+    pull(Session())
+    assert Trip.objects.filter(search_key__startswith="sao tome").count() == 1
+
+
 def test_after_a_pull_nothing_is_sent(session: Session, connected: Sandbox) -> None:
     an_account(connected)
     pull(session)
