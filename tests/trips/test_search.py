@@ -194,7 +194,7 @@ def test_rows_from_before_the_key_are_filled():
     for row in (contact, trip, passenger):
         type(row).objects.update(search_key="")
 
-    import_module("trips.migrations.0009_fill_search_keys").fill(apps, None)
+    import_module("trips.migrations.0010_fill_search_keys").fill(apps, None)
 
     keys = [type(row).objects.get(pk=row.pk).search_key for row in (contact, trip, passenger)]
     assert keys == ["jose dvorak", "sao tome", "jose dvorak"]

@@ -26,7 +26,7 @@ def fill(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trips', '0008_keep_saved_filters'),
+        ('trips', '0009_keep_files'),
     ]
 
     operations = [
