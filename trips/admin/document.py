@@ -6,7 +6,6 @@ with the account's number and the document's, never with a name. The private lin
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.contrib import admin
@@ -22,75 +21,19 @@ from django.views.decorators.http import require_GET
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import action, display
 
-from trips.admin.base import StaffAdmin, badge
+from trips.admin.base import StaffAdmin
 from trips.admin.exporting import ExportPages
-from trips.enums import DocumentKind, DocumentState
+from trips.admin.files import GUARDED, LOG, SHOWN_AS_THEY_ARE, content_of, may_open, may_see, pictures_of, state_badge
+from trips.admin.review import ReviewDesk
 from trips.forms import DocumentForm
 from trips.models import Document
 from trips.papers import preview
 from trips.services.documents import download_name
 
-LOG = logging.getLogger("trips.documents")
-SHOWN_AS_THEY_ARE = ("image/jpeg", "image/png", "image/webp")
-STATE_COLOURS = {
-    DocumentState.MISSING: "bad",
-    DocumentState.RECEIVED: "doubt",
-    DocumentState.APPROVED: "good",
-    DocumentState.REJECTED: "bad",
-    DocumentState.WAIVED: "plain",
-}
-# What is shown in a page runs nothing, loads nothing and stays in no cache.
-_GUARDED = {
-    "Cache-Control": "private, no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
-
-def may_open(user: Any, document: Document) -> bool:
-    return _may_see(user, "document") and (document.kind != DocumentKind.PASSPORT_SCAN or _may_see(user, "passport"))
-
-
-def _may_see(user: Any, model: str) -> bool:
-    return bool(user.has_perm(f"trips.view_{model}") or user.has_perm(f"trips.change_{model}"))
-
-
-def state_badge(document: Document) -> SafeString:
-    state = DocumentState(document.state)
-    return badge(str(state.label), STATE_COLOURS[state], document.rejection_reason)
-
-
-def pictures_of(document: Document) -> tuple[list[str], str]:
-    """The addresses of its pages as pictures, and a sentence where it cannot be shown."""
-    if not document.file:
-        return [], "There is no file here."
-    url = f"{reverse('admin:trips_document_preview', args=[document.pk, 0])}"
-    if document.content_type in SHOWN_AS_THEY_ARE:
-        return [url], ""
-    if document.content_type != "application/pdf":
-        return [], "Browsers do not show this type. Download it."
-    try:
-        count = preview.pages_in(_content(document))
-    except preview.Unreadable:
-        return [], "This PDF is damaged or has a password. Download it, or ask for another one."
-    shown = min(count, preview.MOST_PAGES)
-    told = f"The first {shown} of {count} pages; download it for the rest." if count > shown else ""
-    return [reverse("admin:trips_document_preview", args=[document.pk, n]) for n in range(1, shown + 1)], told
-
-
-def _content(document: Document) -> bytes:
-    try:
-        with document.file.open("rb") as file:
-            return bytes(file.read())
-    except FileNotFoundError:
-        LOG.error("the file of document %s is not in storage", document.pk)
-        raise Http404(f"The file of document {document.pk} is not in storage; restore it from the backup.") from None
-
 
 @admin.register(Document)
-class DocumentAdmin(ExportPages, StaffAdmin):
-    actions_list = ("export_rows",)
+class DocumentAdmin(ReviewDesk, ExportPages, StaffAdmin):
+    actions_list = ("review_all", "export_rows")
     actions_detail = ("download",)
     form = DocumentForm
     empty_title = "No documents here"
@@ -157,14 +100,14 @@ class DocumentAdmin(ExportPages, StaffAdmin):
     def file_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The file as it came, to be saved."""
         document = self._opened(request, pk)
-        answer = HttpResponse(_content(document), content_type=document.content_type or "application/octet-stream")
+        answer = HttpResponse(content_of(document), content_type=document.content_type or "application/octet-stream")
         answer["Content-Disposition"] = _disposition(True, download_name(document))
         return _guarded(answer)
 
     def preview_view(self, request: HttpRequest, pk: int, page: int) -> HttpResponse:
         """A picture as it is, or page `page` of a PDF as a picture."""
         document = self._opened(request, pk)
-        content, content_type = _content(document), document.content_type
+        content, content_type = content_of(document), document.content_type
         if content_type == "application/pdf":
             try:
                 content, content_type = preview.picture(content, page), preview.PICTURE_TYPE
@@ -179,7 +122,7 @@ class DocumentAdmin(ExportPages, StaffAdmin):
     def _opened(self, request: HttpRequest, pk: int) -> Document:
         """The document, for whoever may open it, and a line in the log either way."""
         document = Document.objects.filter(pk=pk).first()
-        allowed = may_open(request.user, document) if document else _may_see(request.user, "document")
+        allowed = may_open(request.user, document) if document else may_see(request.user, "document")
         if not allowed:
             LOG.warning("user %s was refused document %s", request.user.pk, pk)
             raise PermissionDenied
@@ -190,7 +133,7 @@ class DocumentAdmin(ExportPages, StaffAdmin):
 
 
 def _guarded(answer: HttpResponse) -> HttpResponse:
-    for name, value in _GUARDED.items():
+    for name, value in GUARDED.items():
         answer[name] = value
     return answer
 

@@ -17,7 +17,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import action, display
 
 from trips.admin.base import badge, said
-from trips.admin.document import STATE_COLOURS, may_open, state_badge
+from trips.admin.files import STATE_COLOURS, may_open, state_badge
 from trips.enums import DocumentKind
 from trips.models import Passenger
 from trips.services import documents

@@ -1,0 +1,72 @@
+"""Who may open a stored file, and how it is shown in a page."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.http import Http404
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from trips.admin.base import badge
+from trips.enums import DocumentKind, DocumentState
+from trips.models import Document
+from trips.papers import preview
+
+LOG = logging.getLogger("trips.documents")
+SHOWN_AS_THEY_ARE = ("image/jpeg", "image/png", "image/webp")
+STATE_COLOURS = {
+    DocumentState.MISSING: "bad",
+    DocumentState.RECEIVED: "doubt",
+    DocumentState.APPROVED: "good",
+    DocumentState.REJECTED: "bad",
+    DocumentState.WAIVED: "plain",
+}
+# What is shown in a page runs nothing, loads nothing and stays in no cache.
+GUARDED = {
+    "Cache-Control": "private, no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def may_open(user: Any, document: Document) -> bool:
+    return may_see(user, "document") and (document.kind != DocumentKind.PASSPORT_SCAN or may_see(user, "passport"))
+
+
+def may_see(user: Any, model: str) -> bool:
+    return bool(user.has_perm(f"trips.view_{model}") or user.has_perm(f"trips.change_{model}"))
+
+
+def state_badge(document: Document) -> SafeString:
+    state = DocumentState(document.state)
+    return badge(str(state.label), STATE_COLOURS[state], document.rejection_reason)
+
+
+def pictures_of(document: Document) -> tuple[list[str], str]:
+    """The addresses of its pages as pictures, and a sentence where it cannot be shown."""
+    if not document.file:
+        return [], "There is no file here."
+    url = f"{reverse('admin:trips_document_preview', args=[document.pk, 0])}"
+    if document.content_type in SHOWN_AS_THEY_ARE:
+        return [url], ""
+    if document.content_type != "application/pdf":
+        return [], "Browsers do not show this type. Download it."
+    try:
+        count = preview.pages_in(content_of(document))
+    except preview.Unreadable:
+        return [], "This PDF is damaged or has a password. Download it, or ask for another one."
+    shown = min(count, preview.MOST_PAGES)
+    told = f"The first {shown} of {count} pages; download it for the rest." if count > shown else ""
+    return [reverse("admin:trips_document_preview", args=[document.pk, n]) for n in range(1, shown + 1)], told
+
+
+def content_of(document: Document) -> bytes:
+    try:
+        with document.file.open("rb") as file:
+            return bytes(file.read())
+    except FileNotFoundError:
+        LOG.error("the file of document %s is not in storage", document.pk)
+        raise Http404(f"The file of document {document.pk} is not in storage; restore it from the backup.") from None
