@@ -11,6 +11,7 @@ from ghl_sync.conf import config
 from ghl_sync.engine import kept, state
 from ghl_sync.models import Cause, Kind, Lane, Link, kind_of
 from ghl_sync.suppression import is_muted
+from trips.enums import SEATED
 from trips.models import Contact, Passenger, Trip, Vendor
 
 # Objects handled at once.
@@ -37,10 +38,16 @@ def mark_part(passenger_id: int) -> int | None:
 
 
 def keep_rows(obj: models.Model) -> None:
-    """A trip or passenger is about to be deleted: what it and its parts hold is kept until its delete has been sent."""
+    """A trip or passenger is about to be deleted: what it and its parts hold is kept until its delete has been sent.
+
+    A passenger's trip is counted anew at once: while the create of somebody is in doubt nothing is agreed with
+    GoHighLevel yet, and later nobody would know on which trip they were counted.
+    """
     link_id = Link.objects.filter(kind=kind_of(obj), object_id=obj.pk).values_list("pk", flat=True).first()
     if link_id is not None:
         state.keep_rows(link_id, kept.gather(obj))
+    if isinstance(obj, Passenger) and obj.trip_id is not None and obj.attendance in SEATED:
+        state.recount(obj.trip_id, config().count_delay)
 
 
 def mark_deleted(kind: str, object_id: int) -> int | None:

@@ -215,6 +215,7 @@ def take_back(world: World, link: Link) -> None:
     """The object stands again; what was deleted with it, too. Raises CannotDo."""
     undone = deleting.undo(link)
     world.deleted_here.discard((link.kind, link.object_id))
+    world.told.update((link.kind, undone.obj.pk, name) for name in undone.emptied)
     world.note(f"here undo delete {link.kind} {link.object_id} -> {undone.obj.pk}")
 
 

@@ -64,16 +64,18 @@ def unequal(world: World) -> list[str]:
             elif link.gone_at is not None:
                 wrong.append(f"G2 {kind} {obj.pk} counts as gone and is there")
             else:
-                wrong += _differing(session, kind, obj, link)
+                wrong += _differing(world, session, kind, obj, link)
     return wrong
 
 
-def _differing(session: Session, kind: str, obj: Any, link: Link) -> Iterator[str]:
+def _differing(world: World, session: Session, kind: str, obj: Any, link: Link) -> Iterator[str]:
     readings = read_record(MAPS[kind], session.read(kind, link.remote_id), session.definitions)
     local = load(kind, obj.pk)
     assert local is not None
     asked = Conflict.objects.filter(link=link, resolved_at=None).values_list("field", flat=True)
     shown = {*asked, *Issue.objects.filter(link=link, closed_at=None).values_list("field", flat=True)}
+    if (kind, obj.pk, "lead organiser") in world.told and obj.organiser_id is None:
+        shown.add("organiser")
     if {"trip_name", "trip_id"} & shown:
         shown |= {"trip_name", "trip_id", "trip_key"}
     for row in MAPS[kind].fields:

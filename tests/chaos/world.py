@@ -77,6 +77,8 @@ class World:
         self.log: list[str] = []
         self.last: dict[tuple[str, int, str], LastEdit] = {}
         self.deleted_here: set[tuple[str, int]] = set()
+        # What came back without something that was deleted meanwhile, as its undo said: kind, object, field's name.
+        self.told: set[tuple[str, int, str]] = set()
         self.deleted_there: list[str] = []
         self.bypassed = False  # something was written past the signals since the last audit
         self.tally = Tally(seed, str(mode))

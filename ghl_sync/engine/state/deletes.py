@@ -77,7 +77,7 @@ def revive_others(kind: str, object_ids: list[int]) -> None:
 
 
 def recount(trip_id: int, delay: float) -> None:
-    """A passenger is back on this trip: its count over there may have been written without."""
+    """A passenger went from this trip or is back on it: its count over there may have been written otherwise."""
     record_change(Kind.TRIP, trip_id, cause=Cause.COUNT, lane=Lane.BULK, delay=delay)
 
 

@@ -217,19 +217,32 @@ def test_a_trip_counts_its_passenger_again_after_the_undo(session: Session, conn
     assert (meanwhile, custom(connected, trip)["passenger_count"]) == (0, 1)
 
 
-def test_every_row_that_a_delete_takes_along_is_kept(session: Session, held: None) -> None:
+def a_departure() -> Trip:
+    trip = a_trip(name="Fjords")
+    factories.DocumentFactory(passenger=None, trip=trip)
+    factories.CostFactory(trip=trip)
+    return trip
+
+
+@pytest.mark.parametrize(
+    ("make", "kinds"),
+    [
+        (a_traveller, {"trips.passport", "trips.healthrecord", "trips.emergencycontact", "trips.document"}),
+        (a_departure, {"trips.document", "trips.cost"}),
+    ],
+)
+def test_every_row_that_a_delete_takes_along_is_kept(session: Session, held: None, make: Any, kinds: set[str]) -> None:
     """A model added later whose rows go with a trip or passenger must come back as well."""
-    kept_kinds = {"trips.passport", "trips.healthrecord", "trips.emergencycontact", "trips.document"}
-    link = removed(a_traveller())
-    rows = json.loads(DeletedRecord.objects.get(link=link).rows)
+    obj = make()
+    label = obj._meta.label_lower
     cascades = {
         relation.related_model._meta.label_lower
-        for model in (Trip, Passenger)
-        for relation in model._meta.related_objects
+        for relation in obj._meta.related_objects
         if relation.on_delete.__name__ == "CASCADE"
     }
-    assert cascades == kept_kinds
-    assert (rows[0]["model"], {row["model"] for row in rows}) == ("trips.passenger", {"trips.passenger", *kept_kinds})
+    rows = json.loads(DeletedRecord.objects.get(link=removed(obj)).rows)
+    assert cascades == kinds
+    assert (rows[0]["model"], {row["model"] for row in rows}) == (label, {label, *kinds})
 
 
 def test_what_is_kept_is_encrypted(session: Session, held: None) -> None:

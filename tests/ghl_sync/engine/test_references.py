@@ -276,3 +276,29 @@ def test_two_moves_at_once_are_a_question(session: Session, connected: Sandbox) 
     assert not Conflict.objects.filter(resolved_at=None).exists()
     passenger.refresh_from_db()
     assert passenger.trip == ours
+
+
+def test_one_counted_before_their_create_was_known_leaves_the_count_when_deleted(
+    session: Session, connected: Sandbox
+) -> None:
+    trip = a_trip()
+    due.run_due(session)
+    connected.faults.add("lost", method="POST", path="/opportunities/")
+    lost = PassengerFactory(trip=trip, contact=trip.organiser)
+    due.run_due(session)  # carried out over there, and nobody heard of it
+    doubtful = Link.objects.filter(pk=link_of(lost).pk)
+    PassengerFactory(trip=trip, contact=trip.organiser)
+    for _round in range(4):
+        Change.objects.update(due_at=database_now())
+        doubtful.update(next_attempt_at=database_now() + dt.timedelta(hours=1))
+        due.run_due(Session())
+    assert custom(connected, trip)["passenger_count"] == 2
+    assert not Change.objects.exclude(kind="passenger", object_id=lost.pk).exists()
+
+    lost.delete()
+    for _round in range(4):
+        Change.objects.update(due_at=database_now())
+        Link.objects.update(next_attempt_at=None, held_until=None)
+        due.run_due(Session())
+
+    assert custom(connected, trip)["passenger_count"] == 1
