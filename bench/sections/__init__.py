@@ -37,6 +37,7 @@ SECTIONS = (
     Section("hooks", "hooks", "large", filled=True),
     Section("pages", "pages", "large", filled=True),
     Section("reports", "reports", "large", filled=True),
+    Section("imports", "imports", "large", filled=True),
     Section("calls", "calls", "blank"),
     Section("visible", "visible", "daily"),
     Section("saves", "saves", "large", filled=True, only_sqlite=True),
