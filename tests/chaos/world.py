@@ -232,13 +232,17 @@ class World:
                 self._decide_about_delete(link)
 
     def _decide_about_delete(self, link: Link) -> None:
-        """Deleted here, changed over there: one of the two buttons."""
-        with suppress(CannotDo):
-            if self.random.random() < 0.5:
-                self.note(f"delete anyway {link}")
-                deleting.delete_anyway(link, None)
-            else:
+        """Deleted here, changed over there: one of the two buttons; what cannot be brought back is deleted."""
+        if self.random.random() < 0.5:
+            try:
                 here.take_back(self, link)
+            except CannotDo as error:
+                self.note(f"not brought back: {error}")
+            else:
+                return
+        with suppress(CannotDo):
+            self.note(f"delete anyway {link}")
+            deleting.delete_anyway(link, None)
 
     def left_over(self) -> list[dict[str, Any]]:
         return list(Link.objects.due().values("kind", "object_id", "waits_for", "last_error", "failures", "remote_id"))
