@@ -17,8 +17,8 @@ from bench.rows import Row
 from bench.stage import Stage
 from trips.models import Contact, Passenger, Trip
 
-# Staff should never wait for a page: "under a second", the network and the browser's own work apart.
-LIMIT_MS = 1000
+# Staff should never wait for a page; the network and the browser's own work come on top.
+LIMIT_MS = 300
 
 
 def measure(stage: Stage) -> Iterator[Row]:
@@ -42,8 +42,12 @@ def _pages() -> dict[str, str]:
         "trip list, searched": f"{trips}?q={trip.name.split()[0]}",
         "passenger list": passengers,
         "passenger list, searched": f"{passengers}?q={passenger.legal_last_name}",
+        "passengers whose papers are not complete": f"{passengers}?look=documents&departs=upcoming",
+        "passengers who are overdue": f"{passengers}?money=overdue",
+        "trips that are not ready": f"{trips}?look=not_ready&departs=upcoming",
         "contact list, searched": f"{contacts}?q={contact.last_name}",
         f"page of the largest trip ({trip.people} people)": reverse("admin:trips_trip_change", args=(trip.pk,)),
+        "passengers of the largest trip": reverse("admin:trips_trip_passengers", args=(trip.pk,)),
         "page of a passenger": reverse("admin:trips_passenger_change", args=(passenger.pk,)),
         "work list “Not linked to a trip”": reverse("admin:trips_passenger_unlinked"),
     }
