@@ -28,5 +28,15 @@ class Hands:
         self.page.keyboard.type(text)
         self.keys += len(text)
 
+    def paste(self, text: str) -> None:
+        """One keystroke, however much it brings."""
+        self.page.keyboard.insert_text(text)
+        self.keys += 1
+
+    def choose(self, label: str, option: str) -> None:
+        """Open a menu and pick from it."""
+        self.page.get_by_label(label, exact=True).select_option(label=option)
+        self.clicks += 2
+
     def report(self, workflow: str) -> str:
         return f"{workflow}: {self.clicks} clicks, {self.keys} keystrokes"

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Count, F, IntegerField, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce, TruncMonth
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import TruncMonth
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import formats, timezone
@@ -25,8 +25,7 @@ from ghl_sync.admin.account import account_of
 from trips.admin.base import day
 from trips.admin.charts import Chart, Series, chart
 from trips.dates import add_months
-from trips.enums import SEATED, DocumentState, PassengerStage, TripStage
-from trips.expressions import departs_on
+from trips.enums import DocumentState, PassengerStage, TripStage
 from trips.models import Document, Passenger, Trip
 from trips.readiness import Readiness, readiness_of
 
@@ -215,24 +214,16 @@ def _charts(user: Any, today: dt.date) -> list[Chart]:
     first = today.replace(day=1)
     months = [add_months(first, step) for step in range(MONTHS)]
     last = add_months(first, MONTHS) - dt.timedelta(days=1)
-    booked = (
-        Passenger.objects.filter(trip=OuterRef("pk"), attendance__in=SEATED)
-        .order_by()
-        .values("trip")
-        .annotate(n=Count("pk"))
-        .values("n")
-    )
-    trips = Trip.objects.going().departing(first=first, last=last).order_by()
-    seated = Coalesce(Subquery(booked, output_field=IntegerField()), 0)
+    trips: Any = Trip.objects.going().departing(first=first, last=last).with_counts().order_by()
     counted: dict[Any, Any] = {
         row["month"]: row
-        for row in trips.annotate(month=TruncMonth(departs_on()), booked=seated)
+        for row in trips.annotate(month=TruncMonth("departure"))
         .values("month")
         .annotate(
-            seats=Sum("booked"),
+            seats=Sum("enrolled_count"),
             capacity=Sum("capacity"),
             # Amounts in different currencies make no sum: the others are left out, and the title says so.
-            worth=Sum(F("booked") * F("price_per_person"), filter=Q(currency=settings.TRIP_CURRENCY)),
+            worth=Sum(F("enrolled_count") * F("price_per_person"), filter=Q(currency=settings.TRIP_CURRENCY)),
         )
     }
     columns = [formats.date_format(month, "M Y") for month in months]

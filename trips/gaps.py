@@ -19,7 +19,8 @@ from trips.enums import HANDED_IN, REQUIRED_DOCUMENTS, SEATED
 from trips.expressions import AddMonths, departs_on, passport_needed_until
 
 ADULT_MONTHS = 18 * 12
-_HEALTH_TEXTS = (
+# The words of a health record; its one other answer is "nothing to declare".
+HEALTH_TEXTS = (
     "general_health",
     "medical_notes",
     "medications",
@@ -92,7 +93,7 @@ def _health(passengers: Any, today: dt.date) -> Any:
     """Neither "nothing to declare" nor a word: not answered, which is not the same as healthy."""
     records = passengers.model._meta.get_field("health").related_model._base_manager
     said = Q(nothing_to_declare=True)
-    for text in _HEALTH_TEXTS:
+    for text in HEALTH_TEXTS:
         said |= ~Q(**{text: ""})
     return passengers.filter(~Exists(records.filter(said, passenger=OuterRef("pk"))))
 

@@ -183,13 +183,12 @@ class PassengerQuerySet(models.QuerySet[Any]):
     def overdue(self, today: Any) -> Self:
         """Booked on a trip that goes on, and behind with the deposit or the final payment."""
         due = Q(trip__deposit_due__lt=today) | Q(trip__final_payment_due__lt=today)
-        going_on = Q(trip__archived_at__isnull=True) & ~Q(trip__status__in=FAILED)
         # Says the same as `overdue_since`, but adds up what was paid once instead of three times for each row.
         asked = Greatest(
             _where(Q(trip__deposit_due__lt=today), "trip__deposit_amount"),
             _where(Q(trip__final_payment_due__lt=today), "trip__price_per_person"),
         )
-        return self.filter(due, going_on, attendance__in=SEATED).with_overdue(today).filter(paid__lt=asked)
+        return self.going().filter(due, attendance__in=SEATED).with_overdue(today).filter(paid__lt=asked)
 
     def owing(self) -> Self:
         """Booked, and not all of the price is paid."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -24,6 +25,7 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from trips.models import SentReport, Trip
+from trips.permissions import may_see
 from trips.reports import catalogue, csv, pack, pdf, sent, xlsx
 from trips.reports.forms import DaysForm, PackForm
 from trips.reports.stamp import Stamp
@@ -54,13 +56,8 @@ Format = SentReport.Format
 
 
 def may_of(user: Any) -> Callable[[str], bool]:
-    """Whether `user` may see a model, as the admin decides it: by the permission to view or to change."""
-
-    def may(name: str) -> bool:
-        app, model = name.split(".")
-        return any(user.has_perm(f"{app}.{verb}_{model}") for verb in ("view", "change"))
-
-    return may
+    """Whether `user` may see a model."""
+    return partial(may_see, user)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from ghl_sync.engine import binding, guards
 from ghl_sync.engine.clock import database_now
 from ghl_sync.models import Approval, Kind, Link
 from trips.admin.base import said
+from trips.permissions import may_see
 
 SAMPLES = 10
 Effect = Approval.Effect
@@ -102,9 +103,7 @@ def _kinds(approval: Approval) -> tuple[str, ...]:
 
 
 def _may_view(user: Any, approval: Approval) -> bool:
-    return all(
-        user.has_perm(f"trips.view_{kind}") or user.has_perm(f"trips.change_{kind}") for kind in _kinds(approval)
-    )
+    return all(may_see(user, f"trips.{kind}") for kind in _kinds(approval))
 
 
 def may_answer(user: Any, approval: Approval) -> bool:
@@ -114,7 +113,7 @@ def may_answer(user: Any, approval: Approval) -> bool:
 
 
 def may_look(user: Any) -> bool:
-    return any(user.has_perm(f"trips.{verb}_{kind}") for kind in _NOUNS for verb in ("view", "change"))
+    return any(may_see(user, f"trips.{kind}") for kind in _NOUNS)
 
 
 def approvals_view(request: HttpRequest) -> HttpResponse:

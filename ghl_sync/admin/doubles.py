@@ -28,6 +28,7 @@ from ghl_sync.engine.results import CannotDo
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.models import Issue, Kind, Link
 from trips.admin.base import day
+from trips.permissions import may_see
 
 ROWS_A_PAGE = 25
 KINDS = (Kind.TRIP.value, Kind.PASSENGER.value, Kind.CONTACT.value)
@@ -106,13 +107,9 @@ class Double:
         return self.issue.link.label or str(self.issue.link) if self.issue.link else ""
 
 
-def _may_view(user: Any, kind: str) -> bool:
-    return user.has_perm(f"trips.view_{kind}") or user.has_perm(f"trips.change_{kind}")
-
-
 def seen_kinds(user: Any) -> list[str]:
     """The kinds of records whose doubles this user may look at."""
-    return [kind for kind in KINDS if _may_view(user, kind)]
+    return [kind for kind in KINDS if may_see(user, f"trips.{kind}")]
 
 
 def waiting(user: Any) -> Any:
@@ -170,12 +167,12 @@ def _facts(user: Any, kind: str, row: Any) -> list[tuple[str, str]]:
     found = [("Created here", moment_of(row.created_at))]
     if kind == Kind.TRIP:
         found += [("Departure", day(row.start_date) if row.start_date else "no date yet")]
-        found += [("Passengers", str(row.booked) if _may_view(user, Kind.PASSENGER.value) else HIDDEN)]
+        found += [("Passengers", str(row.booked) if may_see(user, f"trips.{Kind.PASSENGER.value}") else HIDDEN)]
     elif kind == Kind.PASSENGER:
         trip = str(row.trip) if row.trip else "none"
         born = day(row.date_of_birth) if row.date_of_birth else EMPTY
-        found += [("Trip", trip if _may_view(user, Kind.TRIP.value) else HIDDEN)]
-        found += [("Date of birth", born if _may_view(user, kind) else HIDDEN)]
+        found += [("Trip", trip if may_see(user, f"trips.{Kind.TRIP.value}") else HIDDEN)]
+        found += [("Date of birth", born if may_see(user, f"trips.{kind}") else HIDDEN)]
     return found
 
 
@@ -244,7 +241,7 @@ def _issue(request: HttpRequest, issue_id: int) -> Issue | None:
             raise Http404("There is no such question.")
         return None
     link: Any = issue.link
-    if not _may_view(request.user, link.kind):
+    if not may_see(request.user, f"trips.{link.kind}"):
         raise PermissionDenied
     return issue
 

@@ -14,6 +14,7 @@ from ghl_sync.mapping.converters import Choice
 from ghl_sync.mapping.fields import FieldMap
 from ghl_sync.mapping.table import MAPS
 from trips.admin.base import day
+from trips.permissions import may_see
 
 # Models whose rows are parts of another object, with the object's kind and the part's name in the mapping.
 PARTS = {
@@ -95,10 +96,7 @@ def may_read(user: Any, kind: str, name: str) -> bool:
     row = MAPS[kind].by_name.get(name) if kind in MAPS else None
     if row is None or row.group == "document":
         return False
-    return all(
-        user.has_perm(f"trips.view_{model}") or user.has_perm(f"trips.change_{model}")
-        for model in _models_of(kind, name)
-    )
+    return all(may_see(user, f"trips.{model}") for model in _models_of(kind, name))
 
 
 def may_decide(user: Any, kind: str, name: str) -> bool:

@@ -21,12 +21,13 @@ from ghl_sync.admin.fields import is_sensitive, label_of, may_see_value
 from ghl_sync.admin.filters import KindFilter, OpenFilter
 from ghl_sync.engine import twins
 from ghl_sync.models import Issue, Link
-from trips.admin.base import Elsewhere, said
+from trips import permissions
+from trips.admin.base import Elsewhere, ReadOnly, said
 
 HIDDEN = "not shown"
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(ReadOnly, ModelAdmin):
     """A list and its pages, for whoever may view the model."""
 
     list_per_page = 25
@@ -41,15 +42,6 @@ class ReadOnlyAdmin(ModelAdmin):
     class Media:
         css = {"all": ("ghl_sync/sync.css",)}
         js = ("trips/staff.js",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {**list_context(request), **(extra_context or {})})
@@ -71,7 +63,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
 def may_see(link: Link | None, viewer: Any) -> bool:
     """Whether `viewer` may look at records of this kind."""
-    return link is not None and any(viewer.has_perm(f"trips.{verb}_{link.kind}") for verb in ("view", "change"))
+    return link is not None and permissions.may_see(viewer, f"trips.{link.kind}")
 
 
 def record_of(link: Link | None, viewer: Any, text: str = "") -> SafeString | str:

@@ -28,6 +28,7 @@ from ghl_sync.mapping.fields import FieldMap, Way
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.models import Arrival, Conflict, Drift, Issue, Link, WebhookEvent, Write
 from trips.models import Contact, Trip, Vendor
+from trips.permissions import may_see
 
 ENTRIES_A_PAGE = 20
 # So many rows of each source are read; older ones are in the history page and the lists of the sync.
@@ -318,8 +319,7 @@ class Timeline:
         if target is None:
             return "nothing"
         name = model._meta.model_name
-        may = self.user.has_perm(f"trips.view_{name}") or self.user.has_perm(f"trips.change_{name}")
-        return str(target) if may else MASKED
+        return str(target) if may_see(self.user, f"trips.{name}") else MASKED
 
     @property
     def _was_imported(self) -> bool:
@@ -452,5 +452,5 @@ def record_url(user: Any, link: Link) -> str:
     """The record's own page, for whoever may open it."""
     if link.deleted_at is not None:
         return ""
-    may = user.has_perm(f"trips.view_{link.kind}") or user.has_perm(f"trips.change_{link.kind}")
+    may = may_see(user, f"trips.{link.kind}")
     return reverse(f"admin:trips_{link.kind}_change", args=[link.object_id]) if may else ""

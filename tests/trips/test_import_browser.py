@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.db import connections
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.factories import PASSWORD, ContactFactory, StaffFactory, TripFactory
+from tests.factories import ContactFactory, TripFactory
+from tests.hands import Hands
+from tests.trips.test_browser import page  # noqa: F401 - the fixture
 from trips.models import Batch, Contact, Passenger
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -20,46 +19,10 @@ PHONE = {"width": 360, "height": 740}
 KNOWN, NEW = 18, 5
 
 
-class Hand:
-    """What a person does on a page, counted: a paste is one keystroke."""
-
-    def __init__(self, page: Page) -> None:
-        self.page, self.clicks, self.keys = page, 0, 0
-
-    def click(self, what: Locator) -> None:
-        what.click()
-        self.clicks += 1
-
-    def paste(self, text: str) -> None:
-        self.page.keyboard.insert_text(text)
-        self.keys += 1
-
-    def choose(self, label: str, option: str) -> None:
-        self.page.get_by_label(label, exact=True).select_option(label=option)
-        self.clicks += 2
-
-
-@pytest.fixture
-def page(chromium: str, monkeypatch: pytest.MonkeyPatch, live_server: Any) -> Iterator[Page]:
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
-    StaffFactory(username="ada", is_superuser=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_context(viewport={"width": 1400, "height": 900}, base_url=live_server.url).new_page()
-        tab.set_default_timeout(20_000)
-        tab.goto("/")
-        tab.get_by_label("Username").fill("ada")
-        tab.get_by_label("Password").fill(PASSWORD)
-        tab.get_by_role("button", name="Log in").click()
-        yield tab
-        browser.close()
-        connections.close_all()  # under the event loop the test had connections of its own
-
-
-def shot(page: Page, name: str) -> None:
+def shot(tab: Page, name: str) -> None:
     """A picture for whoever looks at the pages: TRIPBUILDER_SHOTS names the folder."""
     if folder := os.environ.get("TRIPBUILDER_SHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+        tab.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def people() -> str:
@@ -71,10 +34,10 @@ def people() -> str:
     return "\n".join(["Given\tFamily\tMail address\tBorn", *lines])
 
 
-def test_workflow_3_puts_24_people_on_a_trip(page: Page) -> None:
+def test_workflow_3_puts_24_people_on_a_trip(page: Page) -> None:  # noqa: F811
     trip = TripFactory(name="Baracoa", capacity=30)
     text = people()
-    hand = Hand(page)
+    hand = Hands(page)
     page.goto(f"/trips/trip/{trip.pk}/change/")
 
     hand.click(page.get_by_role("link", name="Import passengers"))
@@ -98,7 +61,7 @@ def test_workflow_3_puts_24_people_on_a_trip(page: Page) -> None:
     assert (trip.passengers.count(), Contact.objects.count()) == (24, KNOWN + NEW + 2)
 
     # The next file with these headers needs no mapping.
-    hand = Hand(page)
+    hand = Hands(page)
     hand.click(page.get_by_role("link", name="Another file"))
     expect(page.locator("#import-text")).to_be_focused()
     hand.paste(text)
@@ -107,7 +70,7 @@ def test_workflow_3_puts_24_people_on_a_trip(page: Page) -> None:
     again = (hand.clicks, hand.keys)
 
     # And the whole of it goes again.
-    hand = Hand(page)
+    hand = Hands(page)
     page.goto(f"/trips/batch/{Batch.objects.get().pk}/change/")
     shot(page, "batch")
     hand.click(page.get_by_role("link", name="Undo", exact=True))
@@ -123,7 +86,7 @@ def test_workflow_3_puts_24_people_on_a_trip(page: Page) -> None:
     assert (first, again, (hand.clicks, hand.keys)) == ((11, 1), (2, 1), (2, 0))
 
 
-def test_import_fits_a_phone(page: Page) -> None:
+def test_import_fits_a_phone(page: Page) -> None:  # noqa: F811
     trip = TripFactory(name="Baracoa", capacity=30)
     text = people()
     page.set_viewport_size(PHONE)

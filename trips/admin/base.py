@@ -31,6 +31,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from trips import rules
 from trips.admin.saved_filters import SavedFilters
 from trips.forms import RENDERED, RuledForm
+from trips.permissions import may_see
 from trips.querysets import flagged
 
 _BADGE = "inline-block font-semibold rounded-default text-[11px] uppercase whitespace-nowrap h-6 leading-6 px-2 "
@@ -74,7 +75,7 @@ def _told(page: StaffAdmin, request: HttpRequest, objs: Any) -> list[Any]:
 
     def line(row: Any) -> str | None:
         nonlocal hidden
-        if isinstance(row, page.model) or _may_view(user, row):
+        if isinstance(row, page.model) or may_see(user, row._meta.label_lower):
             return _named(page.admin_site, row)
         hidden += 1
         return None
@@ -96,11 +97,6 @@ def _without_gaps(nested: list[Any]) -> list[Any]:
         elif entry is not None:
             kept.append(entry)
     return kept
-
-
-def _may_view(user: Any, row: Any) -> bool:
-    label, name = row._meta.app_label, row._meta.model_name
-    return user.has_perm(f"{label}.view_{name}") or user.has_perm(f"{label}.change_{name}")
 
 
 def _named(site: Any, row: Any) -> str:
@@ -302,6 +298,19 @@ class StaffInline(GuardedFields, StackedInline):
         rows = super().get_queryset(request)
         saving = request.method == "POST" and connections[rows.db].in_atomic_block
         return rows.select_for_update(of=("self",)) if saving else rows
+
+
+class ReadOnly:
+    """Mixin for the pages of what happened: nobody adds, changes or deletes it by hand; repair is a named action."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class FrugalFilter(RadioFilter):

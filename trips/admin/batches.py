@@ -22,7 +22,7 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
-from trips.admin.base import badge, said
+from trips.admin.base import ReadOnly, badge, said
 from trips.enums import BatchOutcome, BatchVerb
 from trips.models import Batch, BatchRow
 from trips.services import batches
@@ -47,7 +47,7 @@ class Line:
 
 
 @admin.register(Batch)
-class BatchAdmin(ModelAdmin):
+class BatchAdmin(ReadOnly, ModelAdmin):
     list_display = ("title", "kind", "by", "at", "made", "changed", "state")
     list_filter = (("kind", ChoicesCheckboxFilter),)
     list_select_related = ("by", "undone_by")
@@ -83,15 +83,6 @@ class BatchAdmin(ModelAdmin):
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return super().has_view_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def may_undo(self, request: HttpRequest, batch: Batch) -> bool:
         """Their own or anybody's, and only with the right to do to these models what is undone."""

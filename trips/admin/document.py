@@ -23,11 +23,12 @@ from unfold.decorators import action, display
 
 from trips.admin.base import StaffAdmin
 from trips.admin.exporting import ExportPages
-from trips.admin.files import GUARDED, LOG, SHOWN_AS_THEY_ARE, content_of, may_open, may_see, pictures_of, state_badge
+from trips.admin.files import GUARDED, LOG, SHOWN_AS_THEY_ARE, content_of, may_open, pictures_of, state_badge
 from trips.admin.review import ReviewDesk
 from trips.forms import DocumentForm
 from trips.models import Document
 from trips.papers import preview
+from trips.permissions import may_see
 from trips.services.documents import download_name
 
 
@@ -122,7 +123,7 @@ class DocumentAdmin(ReviewDesk, ExportPages, StaffAdmin):
     def _opened(self, request: HttpRequest, pk: int) -> Document:
         """The document, for whoever may open it, and a line in the log either way."""
         document = Document.objects.filter(pk=pk).first()
-        allowed = may_open(request.user, document) if document else may_see(request.user, "document")
+        allowed = may_open(request.user, document) if document else may_see(request.user, "trips.document")
         if not allowed:
             LOG.warning("user %s was refused document %s", request.user.pk, pk)
             raise PermissionDenied

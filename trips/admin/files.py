@@ -13,6 +13,7 @@ from trips.admin.base import badge
 from trips.enums import DocumentKind, DocumentState
 from trips.models import Document
 from trips.papers import preview
+from trips.permissions import may_see
 
 LOG = logging.getLogger("trips.documents")
 SHOWN_AS_THEY_ARE = ("image/jpeg", "image/png", "image/webp")
@@ -33,11 +34,8 @@ GUARDED = {
 
 
 def may_open(user: Any, document: Document) -> bool:
-    return may_see(user, "document") and (document.kind != DocumentKind.PASSPORT_SCAN or may_see(user, "passport"))
-
-
-def may_see(user: Any, model: str) -> bool:
-    return bool(user.has_perm(f"trips.view_{model}") or user.has_perm(f"trips.change_{model}"))
+    scan = document.kind == DocumentKind.PASSPORT_SCAN
+    return may_see(user, "trips.document") and (not scan or may_see(user, "trips.passport"))
 
 
 def state_badge(document: Document) -> SafeString:

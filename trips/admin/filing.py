@@ -20,6 +20,7 @@ from trips.admin.base import badge, said
 from trips.admin.files import STATE_COLOURS, may_open, state_badge
 from trips.enums import DocumentKind
 from trips.models import Passenger
+from trips.permissions import may_see
 from trips.services import documents
 
 TAB = "Documents"
@@ -38,7 +39,7 @@ class FilingPages:
         return HttpResponseRedirect(self._filing_url(object_id))
 
     def has_documents_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return any(request.user.has_perm(f"trips.{verb}_document") for verb in ("view", "change"))
+        return may_see(request.user, "trips.document")
 
     def documents_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         owner = self._filed_owner(request, object_id)

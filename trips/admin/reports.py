@@ -14,11 +14,12 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
+from trips.admin.base import ReadOnly
 from trips.models import SentReport
 
 
 @admin.register(SentReport)
-class SentReportAdmin(ModelAdmin):
+class SentReportAdmin(ReadOnly, ModelAdmin):
     list_display = ("created_at", "what", "about", "format", "row_count", "by")
     list_display_links = None
     list_filter = (("format", ChoicesCheckboxFilter),)
@@ -35,12 +36,3 @@ class SentReportAdmin(ModelAdmin):
     def what(self, copy: SentReport) -> SafeString:
         url = reverse("trips:sent_copy", args=[copy.pk])
         return format_html('<a class="text-link" href="{}">{}</a>', url, copy.title)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

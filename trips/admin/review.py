@@ -20,6 +20,7 @@ from trips.admin.base import day, is_id
 from trips.admin.files import may_open, pictures_of
 from trips.enums import DocumentKind, DocumentState
 from trips.models import Document, Passenger, Passport
+from trips.permissions import may_see
 from trips.services import documents
 
 REASONS = ("Blurred or cut off", "Wrong document", "Expired", "Not signed", "Name differs from the booking")
@@ -95,7 +96,7 @@ class ReviewDesk:
 def to_review(user: Any) -> QuerySet[Document]:
     """What waits for a decision and may be opened by this user, the oldest first."""
     rows = Document.objects.filter(state=DocumentState.RECEIVED).defer("remote_url").order_by("pk")
-    if not (user.has_perm("trips.view_passport") or user.has_perm("trips.change_passport")):
+    if not may_see(user, "trips.passport"):
         rows = rows.exclude(kind=DocumentKind.PASSPORT_SCAN)
     return rows.select_related("trip", "passenger", "passenger__trip")
 
@@ -106,7 +107,7 @@ def _facts(user: Any, document: Document) -> list[tuple[str, str]]:
     if passenger is None:
         trip: Any = document.trip
         return [("Trip", str(trip)), ("Departure", day(trip.departs_on))] if user.has_perm("trips.view_trip") else []
-    if not (user.has_perm("trips.view_passenger") or user.has_perm("trips.change_passenger")):
+    if not may_see(user, "trips.passenger"):
         return []
     facts = [
         ("Legal first name", passenger.legal_first_name),

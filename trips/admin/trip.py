@@ -26,6 +26,7 @@ from trips.admin.money import TripMoney
 from trips.admin.workspace import Workspace
 from trips.forms import TripForm
 from trips.models import Trip
+from trips.permissions import may_see
 from trips.querysets import flagged
 from trips.text import fold_search
 
@@ -160,4 +161,4 @@ class TripAdmin(
 
     def has_reports_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Every report of a trip lists its passengers."""
-        return any(request.user.has_perm(f"trips.{verb}_passenger") for verb in ("view", "change"))
+        return may_see(request.user, "trips.passenger")

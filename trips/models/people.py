@@ -16,6 +16,7 @@ from trips.countries import country_code
 from trips.dates import age_on
 from trips.encryption import EncryptedTextField
 from trips.enums import Attendance, Occupancy, PassengerStage, Sex, Status
+from trips.gaps import HEALTH_TEXTS
 from trips.models.base import Flagged, Keyed, Stamped
 from trips.querysets import PassengerQuerySet
 from trips.text import fold_search
@@ -207,18 +208,7 @@ class HealthRecord(Stamped):
     nothing_to_declare = models.BooleanField(default=False)
 
     # Who changed a health record and when; its values stay out of history.
-    history = HistoricalRecords(
-        excluded_fields=[
-            "general_health",
-            "medical_notes",
-            "medications",
-            "physician_name",
-            "physician_phone",
-            "diet",
-            "allergies",
-            "nothing_to_declare",
-        ]
-    )
+    history = HistoricalRecords(excluded_fields=[*HEALTH_TEXTS, "nothing_to_declare"])
 
     class Meta:
         verbose_name = "health record"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from trips.gaps import HEALTH_TEXTS
 from trips.models import EmergencyContact, HealthRecord, Passenger
 from trips.reports import people
 from trips.reports.table import Column, Kind, Rows, Scope, Total
@@ -16,15 +17,6 @@ from trips.text import fold_name
 
 NONE = "None"
 NOT_ANSWERED = "Not answered"
-TEXTS = (
-    "general_health",
-    "medical_notes",
-    "medications",
-    "physician_name",
-    "physician_phone",
-    "diet",
-    "allergies",
-)
 HEALTH = ("trips.healthrecord",)
 
 
@@ -45,7 +37,7 @@ def health_of(passenger: Passenger) -> HealthRecord | None:
 
 
 def answered(record: HealthRecord | None) -> bool:
-    return record is not None and (record.nothing_to_declare or any(getattr(record, name) for name in TEXTS))
+    return record is not None and (record.nothing_to_declare or any(getattr(record, name) for name in HEALTH_TEXTS))
 
 
 def told(field: str) -> Callable[[Passenger], str]:

@@ -143,19 +143,23 @@ def put_on_waiting_list(*, passenger: Passenger) -> Passenger:
 
 def next_in_line(trip: Trip) -> Passenger | None:
     """Who has been on the waiting list for longest, where a seat is free; None otherwise."""
-    if trip.capacity is not None and _taken(trip) >= trip.capacity:
+    free = free_seats(trip)
+    if free is not None and free <= 0:
         return None
     return trip.passengers.filter(attendance=Attendance.WAITLISTED).order_by("created_at", "pk").first()
 
 
+def free_seats(trip: Trip) -> int | None:
+    """Seats left, below 0 when more are booked than there are; None for no limit."""
+    if trip.capacity is None:
+        return None
+    return trip.capacity - trip.passengers.filter(attendance__in=SEATED).count()
+
+
 def _ask_for_seat(trip: Trip) -> None:
-    taken = _taken(trip)
-    if trip.capacity is not None and taken >= trip.capacity:
-        raise Full(trip, taken)
-
-
-def _taken(trip: Trip) -> int:
-    return trip.passengers.filter(attendance__in=SEATED).count()
+    free = free_seats(trip)
+    if trip.capacity is not None and free is not None and free <= 0:
+        raise Full(trip, trip.capacity - free)
 
 
 def _twin(passenger: Passenger) -> Passenger | None:

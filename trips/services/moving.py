@@ -12,7 +12,7 @@ from typing import Any
 from trips import rules
 from trips.enums import SEATED, Attendance, BatchKind
 from trips.models import Passenger, Trip
-from trips.services.enrolment import hold, reseat
+from trips.services.enrolment import free_seats, hold, reseat
 from trips.services.plans import NotNow, Plan, Save, Skip, Step, without
 
 SEATS = "seats"
@@ -24,7 +24,7 @@ def to_trip(*, passengers: Sequence[Passenger], trip: Trip, rest: str = STAY) ->
     """The first get the seats that are free; `rest` says what becomes of the others."""
     there = set(trip.passengers.values_list("contact_id", "legal_first_name", "legal_last_name"))
     known = {_person(*names) for names in there}
-    free = _free(trip)
+    free = free_seats(trip)
     steps, skips, short = [], [], False
     for one in passengers:
         reason = _hindrance(one, trip, known)
@@ -42,13 +42,6 @@ def to_trip(*, passengers: Sequence[Passenger], trip: Trip, rest: str = STAY) ->
             free -= 1
         steps.append(_step(one, trip, waits=waits, force=rest == OVERBOOK))
     return Plan(BatchKind.CHANGE, f"Passengers moved to {trip}", steps, skips, asks=SEATS if short else "")
-
-
-def _free(trip: Trip) -> int | None:
-    """Seats left, None for no limit."""
-    if trip.capacity is None:
-        return None
-    return trip.capacity - trip.passengers.filter(attendance__in=SEATED).count()
 
 
 def _person(contact: int, first: str, last: str) -> tuple[int, str, str]:
@@ -84,7 +77,7 @@ def _seated(force: bool) -> Save:
     def save(passenger: Passenger, fields: set[str]) -> None:
         if passenger.attendance in SEATED and not force:
             # Held until the row is written: two at once do not both get the last seat.
-            free = _free(hold(passenger.trip_id))  # type: ignore[arg-type]
+            free = free_seats(hold(passenger.trip_id))  # type: ignore[arg-type]
             if free is not None and free <= 0:
                 raise NotNow(f"{passenger.trip} is full.")
         reseat(passenger=passenger, columns=fields)
