@@ -135,7 +135,7 @@ def settle(
             session.check_fetching()  # what they changed must not come in; none of this transaction stays
         if changed and readings is not None:
             state.record_arrival(link, via, _arrived(link, local, plan, readings))
-        fan_out(session, link, local, base)
+        fan_out(session, link, local, base, seen.seats)
         remember(local, base, plan)
         if plan.overruled:
             # Decided with this transaction: a push that fails, or a worker that ends here, raises no second question.
@@ -446,15 +446,19 @@ def _linking_issue(link: Link, local: Local, readings: Readings) -> None:
         state.close_issues(link, fields=("trip_id",), codes=("disagree",))
 
 
-def fan_out(session: Session, link: Link, local: Local | None, base: Base) -> None:
-    """From (base, now): which other records follow from what changed here. Repeating it is harmless."""
+def fan_out(
+    session: Session, link: Link, local: Local | None, base: Base, seats: Collection[int] = frozenset()
+) -> None:
+    """From (base, now): which other records follow from what changed here. Repeating it is harmless.
+
+    `seats` are the trips a passenger was on at the saves in between: one of them may have been sent with a count of
+    somebody who was gone again before they were looked at.
+    """
     if link.kind == "passenger":
-        before, now = base.extra.get("seat"), local.seat if local else None
-        for trip_id in () if before == now else (before, now):
+        trips = {base.extra.get("seat"), local.seat if local else None, *seats}
+        for trip_id in trips if len(trips) > 1 else ():
             if trip_id is not None:
-                state.record_change(
-                    "trip", trip_id, cause=Cause.COUNT, lane=Lane.BULK, delay=session.config.count_delay
-                )
+                state.recount(trip_id, session.config.count_delay)
     elif link.kind == "trip" and local is not None and base.known:
         names = (local.obj.name or None, local.obj.legacy_trip_id)
         if names != (base.extra.get("name"), base.extra.get("number")):
@@ -468,18 +472,22 @@ def spread_gone(session: Session) -> None:
         link = Link.objects.filter(pk=link_id, gone_at__isnull=False).first()
         if link is None:
             continue
-        seen = state.changes_of(link.kind, link.object_id)  # before the object: what is saved later is seen later
+        seen = state.read_changes(link)  # before the object: what is saved later is seen later
         with transaction.atomic():
             local = load(link.kind, link.object_id, lock=True)
             base = base_of(link)
-            seat_and_names = {name: base.extra.get(name) for name in ("seat", "name", "number")}
-            if local is None or not base.known or seat_and_names == {**seat_and_names, **_others_need(local)}:
-                state.spread(link, None, seen)
+            if local is None or not base.known or not _concerns_others(local, base, seen):
+                state.spread(link, None, seen.ids)
                 continue
-            fan_out(session, link, local, base)
+            fan_out(session, link, local, base, seen.seats)
             base.extra |= _others_need(local)
             base.extra = {name: value for name, value in base.extra.items() if value is not None}
-            state.spread(link, base, seen)
+            state.spread(link, base, seen.ids)
+
+
+def _concerns_others(local: Local, base: Base, seen: Seen) -> bool:
+    before = {name: base.extra.get(name) for name in ("seat", "name", "number")}
+    return before != {**before, **_others_need(local)} or not seen.seats <= {before["seat"]}
 
 
 def _others_need(local: Local) -> dict[str, Any]:

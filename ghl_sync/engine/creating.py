@@ -150,7 +150,7 @@ def _made(
         base.agree("tags", sent["tags"], sent["tags"])
     base.known = True
     facts = verify(session, link, base, {n: v for n, v in sent.items() if n != "tags"}, record)
-    apply.fan_out(session, link, local, base)
+    apply.fan_out(session, link, local, base, seen.seats)
     apply.remember(local, base)
     state.agreed(link, base, seen, **facts)
     if link.kind == Kind.CONTACT:

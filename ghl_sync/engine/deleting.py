@@ -23,7 +23,7 @@ from ghl_sync.engine.absence import others_answer
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.creating import doubtful_create
-from ghl_sync.engine.local import MODELS
+from ghl_sync.engine.local import MODELS, seat_of
 from ghl_sync.engine.results import CannotDo, NotYet, Result
 from ghl_sync.engine.sending import called
 from ghl_sync.engine.session import Session
@@ -32,8 +32,6 @@ from ghl_sync.mapping.fields import FieldMap, Way
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.mapping.translate import Reading, read_record
 from ghl_sync.models import DeletedRecord, Kind, Link, Write
-from trips.enums import SEATED
-from trips.models import Passenger
 
 logger = logging.getLogger("ghl_sync.push")
 
@@ -109,7 +107,7 @@ def _delete_there(session: Session, link: Link, seen: Seen) -> Result:
 
 
 def _done(session: Session, link: Link, seen: Seen, result: Result) -> Result:
-    apply.fan_out(session, link, None, apply.base_of(link))
+    apply.fan_out(session, link, None, apply.base_of(link), seen.seats)
     state.tombstone_done(link, seen)
     return result
 
@@ -207,8 +205,9 @@ def _row_is_back(row: Any, delay: float) -> None:
     kind = str(row._meta.model_name)
     if type(row) in MODELS.values():
         state.revive_others(kind, [row.pk])
-    if isinstance(row, Passenger) and row.trip_id is not None and row.attendance in SEATED:
-        state.recount(row.trip_id, delay)
+    seat = seat_of(row)
+    if seat is not None:
+        state.recount(seat, delay)
 
 
 def waiting() -> QuerySet[Link]:

@@ -38,6 +38,11 @@ REFERENCES = {
 MOST_SAVES = 50
 
 
+def seat_of(obj: models.Model) -> int | None:
+    """The trip on which a passenger takes a seat; of anything else none."""
+    return obj.trip_id if isinstance(obj, Passenger) and obj.attendance in SEATED else None
+
+
 @dataclass
 class Local:
     """One object with the parts that hold mirrored fields; a part that has no row yet is None."""
@@ -62,7 +67,7 @@ class Local:
     @property
     def seat(self) -> int | None:
         """The trip on which this passenger takes a seat."""
-        return self.obj.trip_id if self.kind == "passenger" and self.obj.attendance in SEATED else None
+        return seat_of(self.obj)
 
     @property
     def target(self) -> int | None:

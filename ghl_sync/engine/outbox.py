@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from django.db import models, transaction
 
 from ghl_sync.conf import config
 from ghl_sync.engine import kept, state
+from ghl_sync.engine.local import seat_of
 from ghl_sync.models import Cause, Kind, Lane, Link, kind_of
 from ghl_sync.suppression import is_muted
 from trips.enums import SEATED
@@ -25,7 +26,7 @@ def mark(obj: models.Model) -> int | None:
     if is_muted(kind, obj.pk):
         return None
     link = state.ensure_link(obj, str(obj))
-    state.record_change(kind, obj.pk)
+    state.record_change(kind, obj.pk, seat=seat_of(obj))
     return link.pk
 
 
@@ -46,8 +47,9 @@ def keep_rows(obj: models.Model) -> None:
     link_id = Link.objects.filter(kind=kind_of(obj), object_id=obj.pk).values_list("pk", flat=True).first()
     if link_id is not None:
         state.keep_rows(link_id, kept.gather(obj))
-    if isinstance(obj, Passenger) and obj.trip_id is not None and obj.attendance in SEATED:
-        state.recount(obj.trip_id, config().count_delay)
+    seat = seat_of(obj)
+    if seat is not None:
+        state.recount(seat, config().count_delay)
 
 
 def mark_deleted(kind: str, object_id: int) -> int | None:
@@ -78,7 +80,18 @@ def mark_many(model: type[models.Model], object_ids: Iterable[int], *, cause: st
         some = ids[start : start + CHUNK]
         known = Link.objects.filter(kind=kind, object_id__in=some).values("object_id")
         state.ensure_links(list(model._base_manager.filter(pk__in=some).exclude(pk__in=known)))
-    return state.record_changes(kind, ids, cause=cause, lane=Lane.BULK)
+    seats = {} if kind != Kind.PASSENGER else _seats(ids)
+    return state.record_changes(kind, ids, cause=cause, lane=Lane.BULK, seats=seats)
+
+
+def _seats(passenger_ids: Sequence[int]) -> dict[int, int]:
+    """Which of these passengers have a seat, and on which trip."""
+    found: dict[int, int] = {}
+    for start in range(0, len(passenger_ids), CHUNK):
+        some = passenger_ids[start : start + CHUNK]
+        seated = Passenger._base_manager.filter(pk__in=some, attendance__in=SEATED, trip_id__isnull=False)
+        found.update(seated.values_list("pk", "trip_id"))
+    return found
 
 
 @contextmanager

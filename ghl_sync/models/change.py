@@ -30,6 +30,7 @@ class Change(models.Model):
     cause = models.CharField(max_length=8, choices=Cause.choices, default=Cause.SAVED)
     at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField(db_default=Now())  # counts wait, so that many bookings are one write
+    seat = models.BigIntegerField(null=True)  # a passenger's: the trip that counted them as of this save
     tried = models.BooleanField(default=False, db_default=False)  # read by a try that ended with a person's turn
 
     class Meta:

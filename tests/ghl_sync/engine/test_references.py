@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
-from ghl_sync.engine import due, state
+from ghl_sync.engine import due, outbox, state
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.pull import pull
+from ghl_sync.engine.push import reconcile
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Change, Conflict, Issue, Link
 from ghl_sync.sandbox.server import Sandbox
 from tests.factories import ContactFactory, PassengerFactory, VendorFactory
 from tests.ghl_sync.engine.mirror import a_trip, custom, link_of
+from trips.enums import Attendance
+from trips.models import Passenger, Trip
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -302,3 +305,67 @@ def test_one_counted_before_their_create_was_known_leaves_the_count_when_deleted
         due.run_due(Session())
 
     assert custom(connected, trip)["passenger_count"] == 1
+
+
+def put_on(trip: Trip, passenger: Passenger, *, in_bulk: bool) -> None:
+    if not in_bulk:
+        passenger.trip = trip
+        passenger.save()
+        return
+    with outbox.bulk(Passenger) as written:
+        Passenger.objects.filter(pk=passenger.pk).update(trip=trip)
+        written.add(passenger.pk)
+
+
+def run_all_rounds(*, not_yet: Passenger | None = None) -> None:
+    """Until counts have settled; `not_yet` is somebody that no round looks at."""
+    for _round in range(4):
+        Change.objects.update(due_at=database_now())
+        Link.objects.update(next_attempt_at=None, held_until=None)
+        if not_yet is not None:
+            later = database_now() + dt.timedelta(hours=1)
+            Link.objects.filter(kind="passenger", object_id=not_yet.pk).update(next_attempt_at=later)
+        due.run_due(Session())
+
+
+@pytest.mark.parametrize("leaves", ["moves on", "moves on in bulk", "waits", "is deleted"])
+def test_a_seat_taken_and_left_between_two_looks_leaves_the_count(
+    session: Session, connected: Sandbox, leaves: str
+) -> None:
+    first, passed_by, last = (a_trip(name=name) for name in ("First", "Passed by", "Last"))
+    passenger = PassengerFactory(trip=first, contact=first.organiser)
+    due.run_due(session)
+    put_on(passed_by, passenger, in_bulk=leaves.endswith("in bulk"))
+    PassengerFactory(trip=passed_by, contact=first.organiser)
+    run_all_rounds(not_yet=passenger)
+    assert custom(connected, passed_by)["passenger_count"] == 2
+
+    if leaves == "is deleted":
+        passenger.delete()
+    elif leaves == "waits":
+        passenger.attendance = Attendance.WAITLISTED
+        passenger.save()
+    else:
+        put_on(last, passenger, in_bulk=leaves.endswith("in bulk"))
+    run_all_rounds()
+
+    counts = [custom(connected, trip).get("passenger_count", 0) for trip in (first, passed_by, last)]
+    assert counts == [0, 1, int(leaves.startswith("moves"))]
+
+
+def test_a_seat_left_on_the_way_is_counted_off_while_they_are_missing_there(
+    session: Session, connected: Sandbox
+) -> None:
+    first, passed_by = a_trip(name="First"), a_trip(name="Passed by")
+    passenger = PassengerFactory(trip=first, contact=first.organiser)
+    run_all_rounds()
+    Link.objects.filter(pk=link_of(passenger).pk).update(gone_at=database_now())
+    put_on(passed_by, passenger, in_bulk=False)
+    state.recount(passed_by.pk, 0)
+    reconcile(session, link_of(passed_by).pk)
+    assert custom(connected, passed_by)["passenger_count"] == 1
+    put_on(first, passenger, in_bulk=False)
+
+    run_all_rounds()
+
+    assert [custom(connected, one).get("passenger_count", 0) for one in (first, passed_by)] == [1, 0]
