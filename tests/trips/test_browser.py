@@ -154,6 +154,7 @@ def test_money_workflow_records_two_payments_and_opens_who_is_overdue(page: Page
     ):
         expect(page.locator(".field-passenger .select2-selection")).to_be_focused()
         hands.press("Enter")
+        expect(page.locator(".select2-search__field")).to_be_focused()  # it opens a moment after the key
         hands.type(typed)
         expect(page.locator(".select2-results__option--highlighted")).to_have_text(choice)
         hands.press("Enter")
