@@ -24,8 +24,9 @@ import psycopg
 ROOT = Path(__file__).resolve().parent.parent
 NOTHING_COLLECTED = 5
 LOOK_SECONDS = 0.2
-# Much of a test is waiting for an answer, a lease or a browser: more processes than cores still gain.
-WORKERS = ["-n", "2", "--dist", "worksteal"]
+# Processes by database. A third of a test is waiting for an answer, a lease or a browser: more of them than cores still
+# gain; and so shared, both runs take about as long.
+WORKERS = {"sqlite": 3, "postgresql": 1}
 INSTALL_POSTGRESQL = (
     "none answers at 127.0.0.1:5432 to user postgres without a password; name one with "
     "TEST_DATABASE_URL=postgres://user:password@host/name (its user must be allowed to create databases)"
@@ -111,6 +112,11 @@ def show(running: Running) -> Outcome:
     return Outcome(running.title, running.process.wait(), lines[-1] if lines else "pytest printed nothing")
 
 
+def shared(database: str) -> list[str]:
+    """pytest's arguments for a run over several processes."""
+    return ["-n", str(WORKERS[database]), "--dist", "worksteal"]
+
+
 def main(arguments: list[str]) -> int:
     required = os.environ.get("TESTS_REQUIRE", "").split(",")
     postgresql = find_postgresql()
@@ -118,14 +124,14 @@ def main(arguments: list[str]) -> int:
         sys.exit(f"PostgreSQL is required here, but {INSTALL_POSTGRESQL}.")
 
     # Both at once: two cores are the least that a machine has today.
-    chosen = arguments or WORKERS
-    runs = [start_pytest("Tests on SQLite", "", chosen)]
+    runs = [start_pytest("Tests on SQLite", "", arguments or shared("sqlite"))]
     if postgresql:
         url, version = postgresql
         everything = os.environ.get("POSTGRESQL") == "all"
         title = f"Tests on PostgreSQL {version}" + (
             "" if everything else ", those that it may end otherwise than SQLite"
         )
+        chosen = arguments or shared("postgresql")
         runs.append(start_pytest(title, url, [*([] if everything else ["--may-differ"]), "--create-db", *chosen]))
     try:
         outcomes = [show(running) for running in runs]

@@ -119,13 +119,16 @@ def test_what_changed_meanwhile_is_shown_and_not_overwritten(page: Page, connect
     assert trip.capacity == 11
 
 
-@pytest.mark.parametrize("path", ["/", "/trips/trip/", "/trips/passenger/", "/trips/contact/", "/trips/trip/add/"])
-def test_pages_fit_a_phone(page: Page, path: str) -> None:
+def test_pages_fit_a_phone(page: Page) -> None:
     Trip.objects.create(name="A trip with a rather long name, for the whole family", organiser=ContactFactory())
     log_in(page)
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-    page.goto(path)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    too_wide = []
+    for path in ("/", "/trips/trip/", "/trips/passenger/", "/trips/contact/", "/trips/trip/add/"):
+        page.goto(path)
+        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth + 1"):
+            too_wide.append(path)
+    assert too_wide == []
 
 
 def test_a_delete_is_taken_back(page: Page, connected: Sandbox, settings: Any) -> None:

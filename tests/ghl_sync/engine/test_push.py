@@ -353,8 +353,10 @@ def test_the_same_field_changed_on_both_sides_is_a_conflict(session: Session, co
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("ours_last", "kept"), [(True, "Ours"), (False, "Theirs")])
-@pytest.mark.parametrize("offset", [0, -300, 300])
+@pytest.mark.parametrize(
+    ("ours_last", "kept", "offset"),
+    [(True, "Ours", 0), (False, "Theirs", 0), (True, "Ours", 300), (False, "Theirs", -300)],
+)
 def test_the_younger_edit_wins_whatever_the_clocks_say(
     session: Session, connected: Sandbox, monkeypatch: pytest.MonkeyPatch, ours_last: bool, kept: str, offset: int
 ) -> None:
