@@ -18,13 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Q
-from django.db.models.functions import Now
 
 from ghl_sync.client.errors import GHLError, NotFound, Refused
 from ghl_sync.client.types import Page, Record
 from ghl_sync.engine import state
 from ghl_sync.engine.absence import MOST_DIRECT_LOOKS
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.engine.comparison import Comparison, following, load_many
 from ghl_sync.engine.intake import LAG_SECONDS
 from ghl_sync.engine.local import MODELS, Local, as_text, load

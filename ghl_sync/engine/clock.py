@@ -5,9 +5,25 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from django.db import Error, connection
+from django.db.models import functions
 from django.utils import timezone
+
+
+class Now(functions.Now):
+    """The statement's moment, in a form that SQLite compares truly with what Python makes of it when it is read.
+
+    SQLite compares times as text. Django's own writes `45.000` there, Python reads that as a whole second and says `45`
+    from then on, which is another text and an earlier one: a mark with it was never found answered. A microsecond more
+    makes both say `45.000001`.
+    """
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        return self.as_sql(
+            compiler, connection, template="STRFTIME('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f', 'NOW') || '001'", **extra
+        )
 
 
 def database_now() -> dt.datetime:

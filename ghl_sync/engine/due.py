@@ -19,14 +19,13 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import OuterRef, Subquery
-from django.db.models.functions import Now
 
 from ghl_sync.client.errors import (
     GHLError,
     MissingScope,
 )
 from ghl_sync.engine import apply, deleting, options, state
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.engine.local import load
 from ghl_sync.engine.push import reconcile
 from ghl_sync.engine.results import PushReport, Result

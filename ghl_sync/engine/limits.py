@@ -30,12 +30,11 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from ghl_sync.client.errors import RateLimited
 from ghl_sync.client.types import RateState
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.models import Lane, Location, RateSlot
 
 MARGIN = 1.02  # the server counts when a call arrives, we when it leaves

@@ -6,9 +6,8 @@ import datetime as dt
 from typing import Any
 
 from django.db.models import Q
-from django.db.models.functions import Now
 
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.models import Location
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from django.db.models import F, Q
-from django.db.models.functions import Now
 
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.engine.state.claims import keep
 from ghl_sync.engine.state.questions import open_issue
 from ghl_sync.models import Issue, Link

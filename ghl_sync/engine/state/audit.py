@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db.models import F, Q
-from django.db.models.functions import Now
 
+from ghl_sync.engine.clock import Now
 from ghl_sync.models import Drift, Link, Run
 
 # Lists of so many audits are kept; older runs keep their counts.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models.functions import Now
 from django.utils import timezone
 
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.models import Location
 
 # Clocks differ a little; the database's decides, and is asked only where it might be time.

@@ -13,11 +13,10 @@ from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Case, F, Q, Value, When
-from django.db.models.functions import Now
 
 from ghl_sync.conf import MAX_CLAIMS, Config
 from ghl_sync.engine.base import Base
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.engine.state.changes import Seen, changes_of
 from ghl_sync.models import Change, Link
 

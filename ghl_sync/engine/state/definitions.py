@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Model
-from django.db.models.functions import Now
 
 from ghl_sync.client.types import FieldDef, PipelineDef
+from ghl_sync.engine.clock import Now
 from ghl_sync.engine.state.account import remember_location
 from ghl_sync.models import Issue, Link, Location, Pipeline, RemoteField, Stage, WantedOption
 from trips.text import fold_name

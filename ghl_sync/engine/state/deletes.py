@@ -8,9 +8,8 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
 
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.engine.state.changes import record_change
 from ghl_sync.engine.state.claims import keep, release
 from ghl_sync.engine.state.links import unpark

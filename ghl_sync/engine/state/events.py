@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
 
-from ghl_sync.engine.clock import database_now, impatiently
+from ghl_sync.engine.clock import Now, database_now, impatiently
 from ghl_sync.models import Location, WebhookEvent, WebhookRefusal
 
 # Whoever delivers a webhook waits for the answer: rather "again later" than a long wait for a lock.

@@ -7,9 +7,8 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.engine.state.changes import record_changes
 from ghl_sync.engine.state.claims import keep
 from ghl_sync.engine.state.links import mark_dirty, unpark

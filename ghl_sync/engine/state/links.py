@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef
-from django.db.models.functions import Now
 
 from ghl_sync.engine.base import Base
+from ghl_sync.engine.clock import Now
 from ghl_sync.engine.state.changes import Seen, record_change
 from ghl_sync.engine.state.claims import AT_ONCE, finish
 from ghl_sync.engine.state.questions import close_issues

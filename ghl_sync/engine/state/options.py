@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from django.db import transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
 
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.engine.state.changes import record_changes
 from ghl_sync.models import Cause, RemoteField, WantedOption
 

@@ -9,10 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
 
 from ghl_sync.engine.base import Base
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.engine.state.claims import still_dirty
 from ghl_sync.engine.state.links import LABEL_LENGTH, in_order
 from ghl_sync.engine.state.questions import close_issues, open_issue

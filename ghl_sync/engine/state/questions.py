@@ -7,9 +7,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db.models import Max
-from django.db.models.functions import Now
 
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.engine.state.changes import record_changes
 from ghl_sync.models import Blank, Cause, Conflict, Issue, Link
 

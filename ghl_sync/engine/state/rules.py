@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from django.db.models.functions import Now
-
+from ghl_sync.engine.clock import Now
 from ghl_sync.engine.state.changes import record_changes
 from ghl_sync.models import Cause, Conflict, FieldRule, Issue, Link
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from django.db.models.functions import Now
-
+from ghl_sync.engine.clock import Now
 from ghl_sync.engine.state.claims import keep
 from ghl_sync.models import Issue, Link
 

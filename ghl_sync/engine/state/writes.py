@@ -8,10 +8,9 @@ from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Min, Q
-from django.db.models.functions import Now
 
 from ghl_sync.conf import Config
-from ghl_sync.engine.clock import database_now
+from ghl_sync.engine.clock import Now, database_now
 from ghl_sync.engine.state.claims import LostLease
 from ghl_sync.models import Cause, Change, Link, RemoteField, Write
 

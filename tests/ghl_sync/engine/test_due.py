@@ -358,3 +358,26 @@ def test_looks_at_what_webhooks_named_go_on_while_bulk_waits(session: Session, c
 
     person.refresh_from_db()
     assert (person.first_name, look.lane) == ("Renamed", "bulk")
+
+
+@pytest.mark.parametrize("milliseconds", ["000", "120", "999"])
+def test_a_mark_set_at_whatever_fraction_of_a_second_is_answered(
+    session: Session, connected: Sandbox, milliseconds: str
+) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite compares times as text")
+    person = ContactFactory()
+    due.run_due(session)
+    link = link_of(person)
+    moment = f"{dt.datetime.now(dt.UTC) - dt.timedelta(seconds=5):%Y-%m-%d %H:%M:%S}.{milliseconds}"
+    connection.ensure_connection()
+    connection.connection.create_function("strftime", 2, lambda _form, _moment: moment)
+    state.mark_dirty([link.pk])
+    connection.close()  # and with it goes the clock that stands still
+
+    link.refresh_from_db()
+    assert link.remote_dirty_at is not None
+    due.run_due(session)
+
+    link.refresh_from_db()
+    assert link.remote_dirty_at is None
