@@ -99,8 +99,10 @@ def _about(kind: str) -> str:
 
 def receive(delivery: Delivery) -> Received:
     """Keep one delivery. Raises django.db.Error when it cannot be kept, so that it is delivered again."""
-    new = state.store_event(delivery)
-    return Received(new, wake=new and bool(delivery.record_id) and state.only_one_waiting())
+    event_id = state.store_event(delivery)
+    if event_id is None or not delivery.record_id:
+        return Received(new=event_id is not None, wake=False)
+    return Received(new=True, wake=state.is_first_waiting(event_id))
 
 
 def count_refusals(reason: str, count: int) -> None:

@@ -240,6 +240,31 @@ def test_many_webhooks_wake_the_queue_once_and_tell_it_nothing(told: Sandbox) ->
 
 
 @pytest.mark.django_db(transaction=True)
+def test_of_webhooks_that_come_at_once_one_wakes_the_queue(told: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = [body_of(told, card(told, name=name)) for name in ("Fjords", "Lofoten")]
+    all_are_kept, keep = threading.Barrier(2), state.store_event
+
+    def keep_both_first(delivery: Any) -> int | None:
+        kept = keep(delivery)
+        all_are_kept.wait(10)
+        return kept
+
+    monkeypatch.setattr(state, "store_event", keep_both_first)
+    woken: list[bool] = []
+
+    def receive(body: bytes) -> None:
+        woken.append(inbox.receive(inbox.understand(body)).wake)
+        connection.close()
+
+    both = [threading.Thread(target=receive, args=(body,)) for body in bodies]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+
+    assert sorted(woken) == [False, True]
+
+
 def test_the_next_webhook_after_the_work_wakes_the_queue_again(told: Sandbox, session: Session) -> None:
     deliver(told, body_of(told, card(told)))
     tasks.handle_events()

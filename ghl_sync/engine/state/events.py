@@ -31,8 +31,8 @@ class Delivery:
     body: str
 
 
-def store_event(delivery: Delivery) -> bool:
-    """Keep a delivery, or False when it is known already. Raises django.db.Error when it cannot be kept.
+def store_event(delivery: Delivery) -> int | None:
+    """Keep a delivery; its id, or None when it is known already. Raises django.db.Error when it cannot be kept.
 
     A nameless one that comes again may as well be a second change that says the same, so it asks for another look.
     """
@@ -51,17 +51,21 @@ def store_event(delivery: Delivery) -> bool:
                 about.save(force_insert=True)
         except IntegrityError:
             if not delivery.nameless or not delivery.record_id:
-                return False
+                return None
             again = WebhookEvent.objects.filter(delivery_id=delivery.delivery_id)
             again.update(outcome=WebhookEvent.Outcome.WAITING, tries=0, received_at=Now(), handled_at=None)
-    return True
+            return again.values_list("pk", flat=True).get()
+    return about.pk
 
 
-def only_one_waiting() -> bool:
-    """Whether nobody has been woken yet for what waits: no other young delivery does."""
+def is_first_waiting(event_id: int) -> bool:
+    """Whether nobody has been woken yet for what waits: no earlier young delivery does.
+
+    Of several that come at once each may see the others; the one with the lowest id sees none before it.
+    """
     since = database_now() - dt.timedelta(seconds=WOKEN_SECONDS)
     young = WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.WAITING, tries=0, received_at__gt=since)
-    return len(young.order_by()[:2].values_list("pk")) < 2
+    return not young.filter(pk__lt=event_id).exists()
 
 
 def waiting_events() -> list[WebhookEvent]:
