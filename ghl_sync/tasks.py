@@ -56,6 +56,8 @@ SLICE_SECONDS = 30
 COMPARE_TRIES, COMPARE_PAUSE = 20, 5
 # Webhooks are handled in turns this long: between two of them the queue serves staff's edits.
 EVENTS_SECONDS = 2
+# A storm of webhooks is let in for no longer than this before the first of its records is read.
+POURING_SECONDS = 10.0
 FEW_TASKS = 20
 # Payloads stay small; what is left over is found by the sweep.
 MOST_IDS = 100
@@ -217,8 +219,15 @@ def _turn_seconds() -> float:
 
 
 def handle_events() -> None:
-    """Bring the records that webhooks named to rest; what takes longer goes on in the next task."""
+    """Bring the records that webhooks named to rest; what takes longer goes on in the next task.
+
+    While webhooks pour in, most records that were read now would be read again in a moment, and the reading would take
+    the machine from the web server.
+    """
+    ends = time.monotonic() + POURING_SECONDS
     time.sleep(DEBOUNCE_SECONDS)
+    while inbox.pours() and time.monotonic() < ends:
+        time.sleep(DEBOUNCE_SECONDS)
     _run(_handle_events)
 
 

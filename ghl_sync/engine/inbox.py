@@ -32,6 +32,8 @@ from ghl_sync.models import Arrival, Kind, Link, WebhookEvent
 logger = logging.getLogger("ghl_sync.inbox")
 
 KEPT_DAYS = 30
+# So many webhooks within so many seconds are a storm.
+STORM, STORM_SECONDS = 20, 0.5
 # A record that could not be read so often is left to the next pull.
 MOST_TRIES = 5
 # Ids are part of addresses that we call; theirs are letters and digits.
@@ -112,6 +114,11 @@ def count_refusals(reason: str, count: int) -> None:
 def purge() -> int:
     """Forget what came longer ago than 30 days; returns how many deliveries that were."""
     return state.purge_events(KEPT_DAYS)
+
+
+def pours() -> bool:
+    """Whether webhooks come in by the dozen."""
+    return state.count_young_events(STORM_SECONDS, most=STORM) >= STORM
 
 
 # Handling

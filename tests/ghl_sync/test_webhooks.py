@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import random
 import socket
@@ -263,6 +264,31 @@ def test_of_webhooks_that_come_at_once_one_wakes_the_queue(told: Sandbox, monkey
         one.join()
 
     assert sorted(woken) == [False, True]
+
+
+def test_a_storm_is_let_in_before_its_records_are_read(
+    told: Sandbox, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = card(told)
+    pull(session)
+    asked: list[bool] = []
+
+    def read(_session: Session, **_how: Any) -> bool:
+        asked.append(inbox.pours())
+        return False
+
+    monkeypatch.setattr(inbox, "handle", read)
+    monkeypatch.setattr(inbox, "STORM_SECONDS", 60.0)
+    for number in range(inbox.STORM):
+        assert not inbox.pours()
+        deliver(told, body_of(told, trip, webhookId=f"one-of-a-storm-{number}"))
+    monkeypatch.setattr(tasks, "POURING_SECONDS", 0.5)
+    tasks.handle_events()  # it does not end in time
+    monkeypatch.setattr(tasks, "POURING_SECONDS", 60.0)
+    WebhookEvent.objects.update(received_at=database_now() - dt.timedelta(seconds=59))
+    tasks.handle_events()  # it ends
+
+    assert asked == [True, False]
 
 
 def test_the_next_webhook_after_the_work_wakes_the_queue_again(told: Sandbox, session: Session) -> None:

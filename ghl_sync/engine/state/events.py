@@ -68,6 +68,13 @@ def is_first_waiting(event_id: int) -> bool:
     return not young.filter(pk__lt=event_id).exists()
 
 
+def count_young_events(seconds: float, *, most: int) -> int:
+    """How many of the deliveries that wait came within the last `seconds`; more than `most` are not counted."""
+    since = database_now() - dt.timedelta(seconds=seconds)
+    young = WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.WAITING, received_at__gt=since)
+    return young.order_by()[:most].count()
+
+
 def waiting_events() -> list[WebhookEvent]:
     """What nobody has looked at yet, oldest first, without the bodies."""
     rows = WebhookEvent.objects.filter(outcome=WebhookEvent.Outcome.WAITING)
