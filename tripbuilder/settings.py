@@ -302,9 +302,20 @@ def _page(title: str, icon: str, url_name: str, *models: str) -> dict[str, objec
 
 
 def _is_passengers(request: Any) -> bool:
-    """The work list stands below the passengers' address and has an entry of its own."""
+    """The work list and the board stand below the passengers' address and have entries of their own."""
     here = request.path.removeprefix(str(reverse_lazy("admin:trips_passenger_changelist")))
-    return here != request.path and not here.startswith("unlinked/")
+    return here != request.path and not here.startswith(("unlinked/", "board/"))
+
+
+def _is_trips(request: Any) -> bool:
+    """The board stands below the trips' address."""
+    here = request.path.removeprefix(str(reverse_lazy("admin:trips_trip_changelist")))
+    return here != request.path and not here.startswith("board/")
+
+
+def _is_board(request: Any) -> bool:
+    """Either of the two."""
+    return request.path in {str(reverse_lazy(f"admin:trips_{name}_board")) for name in ("trip", "passenger")}
 
 
 def _is_reports(request: Any) -> bool:
@@ -322,7 +333,8 @@ UNFOLD["SIDEBAR"]["navigation"] = [
     {
         "title": "Work",
         "items": [
-            _page("Trips", "luggage", "admin:trips_trip_changelist", "trips.trip"),
+            _page("Trips", "luggage", "admin:trips_trip_changelist", "trips.trip") | {"active": _is_trips},
+            _page("Board", "view_kanban", "admin:trips_trip_board", "trips.trip") | {"active": _is_board},
             _page("Passengers", "airline_seat_recline_normal", "admin:trips_passenger_changelist", "trips.passenger")
             | {"active": _is_passengers},
             _page("Contacts", "contacts", "admin:trips_contact_changelist", "trips.contact"),

@@ -96,7 +96,9 @@ class TripQuerySet(models.QuerySet[Any]):
 
     def upcoming(self, today: dt.date) -> Self:
         """Trips that take place and are not over; one without dates may still come."""
-        return self.going().alias(_last_day=Coalesce(ends_on(), departs_on())).exclude(_last_day__lt=today)
+        # Not `exclude`: without a day its question is answered by NULL, and such a trip would be left out.
+        to_come = Q(_last_day__gte=today) | Q(_last_day__isnull=True)
+        return self.going().alias(_last_day=Coalesce(ends_on(), departs_on())).filter(to_come)
 
     def ended_open(self, today: dt.date) -> Self:
         """Trips that are over and were not closed."""

@@ -110,3 +110,35 @@ def test_a_stage_move_of_many_is_previewed_and_undone(page: Page, capsys: Any) -
     expect(page.get_by_text("4 rows were put back.")).to_be_visible()
     assert {one.stage for one in trip.passengers.all()} == {"added_to_trip"}
     assert hands.clicks == 6
+
+
+def test_a_card_is_moved_on_the_board_by_key_by_menu_and_by_mouse(page: Page, capsys: Any) -> None:  # noqa: F811
+    trip = TripFactory(name="Havana Jazz")
+    undated = TripFactory(name="Baracoa", start_date=None, end_date=None)
+    page.goto("/trips/trip/board/")
+    hands = Hands(page)
+    card = page.get_by_role("link", name="Havana Jazz", exact=True)
+
+    card.focus()
+    hands.press("Shift+ArrowRight")
+    expect(page.get_by_text("Havana Jazz is in “Trip finalised” now.")).to_be_visible()
+    expect(card).to_be_focused()
+    told(capsys, hands, "A card on the board")
+    assert (hands.clicks, hands.keys, Trip.objects.get(pk=trip.pk).stage) == (0, 1, "trip_finalized")
+
+    page.get_by_role("link", name="Baracoa", exact=True).focus()
+    hands.press("m")
+    hands.click(page.get_by_role("button", name="Trip scheduled"))
+    expect(page.get_by_text("No dates: it is scheduled only with a reason.")).to_be_visible()
+    hands.type("Dates follow")
+    hands.press("Enter")
+    expect(page.get_by_text("Baracoa is in “Trip scheduled” now.")).to_be_visible()
+    assert Trip.objects.get(pk=undated.pk).stage == "trip_scheduled"
+
+    page.set_viewport_size({"width": 1800, "height": 900})  # or playwright scrolls while it drags, which ends the drag
+    Trip.objects.filter(pk=trip.pk).update(stage="travelers_added")
+    page.locator(f"[data-card='{trip.pk}']").drag_to(page.locator("[data-stage=trip_complete]"))
+    expect(page.get_by_text("Havana Jazz was moved to “Travellers added” meanwhile")).to_be_visible()
+    page.locator(f"[data-card='{trip.pk}']").drag_to(page.locator("[data-stage=trip_complete]"))
+    expect(page.get_by_text("Havana Jazz is in “Trip complete” now.")).to_be_visible()
+    assert Trip.objects.get(pk=trip.pk).stage == "trip_complete"

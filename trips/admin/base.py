@@ -343,26 +343,37 @@ class LookFilter(FrugalFilter):
         return question[1](queryset) if question else queryset
 
 
+DEPARTURE_DAYS = (14, 30, 60, 90)
+DEPARTURES = (
+    *((str(days), f"Within {days} days") for days in DEPARTURE_DAYS),
+    ("upcoming", "Not over yet"),
+    ("ended", "Over"),
+)
+
+
+def by_departure(rows: Any, answer: str) -> Any:
+    """Trips, or the passengers of trips, of the days that `answer` names; all of them when it names none."""
+    today = timezone.localdate()
+    if answer == "upcoming":
+        return rows.upcoming(today)
+    if answer == "ended":
+        return rows.ended_before(today)
+    if answer not in {str(days) for days in DEPARTURE_DAYS}:
+        return rows
+    return rows.going().departing(first=today, last=today + dt.timedelta(days=int(answer)))
+
+
 class DepartureFilter(FrugalFilter):
     """Trips, or the passengers of trips, that leave within so many days; trips that are off never do."""
 
     title = "departure"
     parameter_name = "departs"
-    days: ClassVar[tuple[int, ...]] = (14, 30, 60, 90)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        within = [(str(days), f"Within {days} days") for days in self.days]
-        return [*within, ("upcoming", "Not over yet"), ("ended", "Over")]
+        return [*DEPARTURES]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        today, value = timezone.localdate(), self.value() or ""
-        if value == "upcoming":
-            return queryset.upcoming(today)
-        if value == "ended":
-            return queryset.ended_before(today)
-        if value not in {str(days) for days in self.days}:
-            return queryset
-        return queryset.going().departing(first=today, last=today + dt.timedelta(days=int(value)))
+        return by_departure(queryset, self.value() or "")
 
 
 class ShownFilter(RadioFilter):

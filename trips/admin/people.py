@@ -23,6 +23,7 @@ from trips.admin.base import (
     day,
     flag_badges,
 )
+from trips.admin.board_cards import PassengerBoard
 from trips.admin.bulk_verbs import ContactBulk, PassengerBulk
 from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages, RequiredSet
@@ -173,9 +174,11 @@ class PassengerLookFilter(LookFilter):
 
 
 @admin.register(Passenger)
-class PassengerAdmin(FilingPages, RequiredSet, PassengerBulk, ImportPages, ExportPages, PassengerMoney, StaffAdmin):
+class PassengerAdmin(
+    PassengerBoard, FilingPages, RequiredSet, PassengerBulk, ImportPages, ExportPages, PassengerMoney, StaffAdmin
+):
     actions_detail = (*PassengerMoney.actions_detail, "documents")
-    actions_list = ("import_rows", "export_rows")
+    actions_list = ("to_board", "import_rows", "export_rows")
     form = PassengerForm
     inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)
     empty_title = "No passengers here"
@@ -221,7 +224,9 @@ class PassengerAdmin(FilingPages, RequiredSet, PassengerBulk, ImportPages, Expor
         return form
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup == "trip__id__exact" or super().lookup_allowed(lookup, value, request)
+        return lookup in ("trip__id__exact", "trip__organiser__id__exact") or super().lookup_allowed(
+            lookup, value, request
+        )
 
     def create_model(self, request: HttpRequest, obj: Any, form: Any) -> None:
         enrolment.enrol(passenger=obj)

@@ -17,6 +17,7 @@ from unfold.decorators import action, display
 
 from trips.admin.archive import ArchiveActions
 from trips.admin.base import DepartureFilter, LookFilter, ShownFilter, StaffAdmin, badge, day, flag_badges
+from trips.admin.board_cards import TripBoard
 from trips.admin.bulk_verbs import TripBulk
 from trips.admin.copying import Copying
 from trips.admin.exporting import ExportPages
@@ -44,13 +45,22 @@ class TripLookFilter(LookFilter):
 
 @admin.register(Trip)
 class TripAdmin(
-    Workspace, FilingPages, Copying, TripBulk, ImportPages, ExportPages, TripMoney, ArchiveActions, StaffAdmin
+    Workspace,
+    TripBoard,
+    FilingPages,
+    Copying,
+    TripBulk,
+    ImportPages,
+    ExportPages,
+    TripMoney,
+    ArchiveActions,
+    StaffAdmin,
 ):
     form = TripForm
     empty_title = "No trips here"
     needed_by = ("passenger is on it", "passengers are on it")
     actions = ("close_selected", "stage_selected", "assign_selected", *ArchiveActions.actions)
-    actions_list = ("import_rows", "export_rows")
+    actions_list = ("to_board", "import_rows", "export_rows")
     actions_detail = ("add_passenger", "import_passengers", "reports", "departure_pack", "documents", "copy_trip")
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
     list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, DepartureFilter, ShownFilter)

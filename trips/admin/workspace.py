@@ -240,11 +240,12 @@ def overview(request: HttpRequest, trip: Any) -> Overview:
         f"{trip.enrolled_count} booked" if trip.capacity is None else f"{trip.enrolled_count} of {trip.capacity} booked"
     )
     over = trip.capacity is not None and trip.enrolled_count > trip.capacity
-    leaves = _leaves(trip.departs_on, today)
+    leaves = leaving(trip.departs_on, today)
     return Overview(readiness, lines, leaves, seats, over, waiting, trip.pk, url, change)
 
 
-def _leaves(day: dt.date | None, today: dt.date) -> str:
+def leaving(day: dt.date | None, today: dt.date) -> str:
+    """ "Leaves in 12 days", for the day of departure."""
     if day is None:
         return "No date of departure yet"
     days = (day - today).days

@@ -6,15 +6,21 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.db import transaction
+
 from trips.enums import FAILED, Attendance, BatchKind, PassengerStage, TripStage
 from trips.gaps import GAPS
 from trips.models import Passenger, Trip
-from trips.services.plans import Plan, Skip, Step, without
+from trips.services.plans import Done, Plan, Skip, Step, carry_out, without
 
 # The stages that say that a traveller has everything, or that the days of a trip are fixed.
 COMPLETE: tuple[str, ...] = (PassengerStage.TRIP_READY,)
 DATED: tuple[str, ...] = (TripStage.TRIP_SCHEDULED,)
 REASON = "reason"
+
+
+class MovedMeanwhile(Exception):
+    """The row stands elsewhere than the person saw it; the words say where, and who moved it as far as is known."""
 
 
 def passengers_to_stage(
@@ -80,3 +86,25 @@ def closing(*, trips: Sequence[Trip]) -> Plan:
     skips = [Skip(trip, "Closed already.") for trip in trips if trip.stage == done]
     steps = [Step(trip, {"stage": done}) for trip in without(trips, skips)]
     return Plan(BatchKind.STAGE, "Trips closed", steps, skips)
+
+
+def move_one(*, row: Any, seen: str, plan: Callable[[Any], Plan], by: Any) -> Done:
+    """Carry out a plan for one row that the person saw in the stage `seen`.
+
+    Raises MovedMeanwhile when it stands elsewhere by now, and the row's DoesNotExist when it is gone.
+    """
+    with transaction.atomic():
+        now = type(row)._base_manager.select_for_update().get(pk=row.pk)
+        if now.stage != seen:
+            raise MovedMeanwhile(f"{now} was moved to “{now.get_stage_display()}” meanwhile{_mover(now)}.")
+        return carry_out(plan=plan(now), by=by)
+
+
+def _mover(row: Any) -> str:
+    """ " by Ada Ortiz": who gave the row its stage; empty when no person did."""
+    past = row.history.order_by("-history_date", "-history_id").select_related("history_user")
+    before = past.exclude(stage=row.stage).first()
+    moves = past.filter(stage=row.stage)
+    moved = (moves.filter(history_id__gt=before.history_id) if before else moves).last()
+    user = moved.history_user if moved else None
+    return f" by {user.get_full_name() or user.get_username()}" if user else ""
