@@ -142,3 +142,44 @@ def test_a_card_is_moved_on_the_board_by_key_by_menu_and_by_mouse(page: Page, ca
     page.locator(f"[data-card='{trip.pk}']").drag_to(page.locator("[data-stage=trip_complete]"))
     expect(page.get_by_text("Havana Jazz is in “Trip complete” now.")).to_be_visible()
     assert Trip.objects.get(pk=trip.pk).stage == "trip_complete"
+
+
+def test_rooming_is_suggested_put_right_locked_and_sent(page: Page, capsys: Any) -> None:  # noqa: F811
+    trip = TripFactory(name="Baracoa", capacity=20)
+    for first, last, facts in (
+        ("Ana", "Alvarez", {"sex": "F", "roommate_request": "Bea Brandt"}),
+        ("Bea", "Brandt", {"sex": "F", "roommate_request": "Ana Alvarez"}),
+        ("Carl", "Costa", {"sex": "M", "occupancy": "single"}),
+        ("Dora", "Diaz", {"sex": "F"}),
+        ("Egon", "Ek", {"sex": ""}),
+    ):
+        PassengerFactory(trip=trip, legal_first_name=first, legal_last_name=last, **facts)
+    page.goto(f"/trips/trip/{trip.pk}/change/")
+    hands = Hands(page)
+
+    hands.click(page.locator(".trip-pages").get_by_role("link", name="Rooming"))
+    hands.click(page.get_by_role("button", name="Suggest rooms"))
+    expect(page.get_by_text("4 people put into 3 rooms. Without a room: Egon Ek")).to_be_visible()
+    hands.click(page.get_by_label("Room of Egon Ek"))
+    hands.type("new")
+    hands.press("Enter")
+    expect(page.get_by_text("Everybody has a room.")).to_be_visible()
+    hands.click(page.get_by_role("button", name="Lock"))
+    expect(page.get_by_text("Locked by ada")).to_be_visible()
+    hands.click(page.get_by_role("link", name="Rooming list for the hotel"))
+    hands.click(page.get_by_label("Keep this file as sent"))
+    with page.expect_download() as taken:
+        hands.click(page.get_by_role("button", name="Excel"))
+    assert taken.value.suggested_filename.endswith(".xlsx")
+
+    told(capsys, hands, "Rooming")
+    assert (hands.clicks, hands.keys) == (7, 4)
+
+    # Somebody is put elsewhere after the hotel has the list.
+    page.goto(f"/trips/trip/{trip.pk}/rooming/")
+    page.get_by_role("button", name="Unlock").click()
+    name = page.locator(".rooming-person").get_by_role("link", name="Dora Diaz")
+    name.drag_to(page.locator(".rooming-room", has_text="Egon Ek").get_by_role("heading"))
+    expect(page.get_by_text("Dora Diaz: Room 4.")).to_be_visible()
+    page.get_by_role("link", name="Rooming list for the hotel").click()
+    expect(page.get_by_text("1 changed since")).to_be_visible()

@@ -24,6 +24,7 @@ from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages
 from trips.admin.importing import ImportPages
 from trips.admin.money import TripMoney
+from trips.admin.rooming import RoomingPage
 from trips.admin.workspace import Workspace
 from trips.forms import TripForm
 from trips.models import Trip
@@ -47,6 +48,7 @@ class TripLookFilter(LookFilter):
 class TripAdmin(
     Workspace,
     TripBoard,
+    RoomingPage,
     FilingPages,
     Copying,
     TripBulk,

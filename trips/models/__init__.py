@@ -6,6 +6,7 @@ from trips.models.document import DiscardedFile, Document
 from trips.models.imports import ColumnMapping, ImportDraft
 from trips.models.payment import Payment
 from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
+from trips.models.room import Room, RoomingLock, RoomPlace
 from trips.models.saved_filter import SavedFilter
 from trips.models.sent_report import SentReport
 from trips.models.trip import Trip
@@ -25,6 +26,9 @@ __all__ = [
     "Passenger",
     "Passport",
     "Payment",
+    "Room",
+    "RoomPlace",
+    "RoomingLock",
     "SavedFilter",
     "SentReport",
     "Trip",

@@ -39,7 +39,7 @@ _OF_A_TRIP = (
     Report(
         "rooming",
         "Rooming list",
-        "Who wants which room with whom, for the hotel.",
+        "Who sleeps in which room, for the hotel.",
         PEOPLE,
         (
             Preset(STANDARD, "without passports", people.ROOMING, notes=people.absent),
@@ -47,7 +47,7 @@ _OF_A_TRIP = (
                 "passports", "with passport numbers", people.ROOMING_PASSPORTS, people.PASSPORT, people.absent, False
             ),
         ),
-        people.with_passports,
+        people.by_room,
         totals=people.rooms,
         in_pack=True,
     ),

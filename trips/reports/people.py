@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from django.conf import settings
+from django.db.models import Case, F, When
 from django_countries import countries
 
 from trips.enums import Attendance, Occupancy
-from trips.models import Passenger, Passport
+from trips.models import Passenger, Passport, Room
 from trips.reports.table import Column, Kind, Rows, Scope, Total, shown
 
 # Letters that are no letter with a mark; what airline systems and passports' own second line write for them.
@@ -35,6 +36,13 @@ def with_passports(scope: Scope) -> Rows:
 def by_arrival(scope: Scope) -> Rows:
     """Those booked; all come on the trip's days until there are flights, then those decide the order."""
     return of_trip(scope)
+
+
+def by_room(scope: Scope) -> Rows:
+    """Those booked, room by room; who has none comes last."""
+    here = When(room_place__room__trip=F("trip"), then=F("room_place__room__number"))
+    rows = with_passports(scope).select_related("room_place__room").annotate(_room=Case(here))
+    return rows.order_by(F("_room").asc(nulls_last=True), "legal_last_name", "legal_first_name", "pk")
 
 
 def latin(name: str) -> str:
@@ -70,6 +78,17 @@ def leaving(passenger: Passenger) -> dt.date | None:
 
 def occupancy(passenger: Passenger) -> str:
     return str(Occupancy(passenger.occupancy).label) if passenger.occupancy in Occupancy.values else ""
+
+
+def room_of(passenger: Passenger) -> Room | None:
+    """Their room on this trip; None for who has none, or kept a place on a trip they have left."""
+    place = getattr(passenger, "room_place", None)
+    return place.room if place is not None and place.room.trip_id == passenger.trip_id else None
+
+
+def _room_name(passenger: Passenger) -> str:
+    room = room_of(passenger)
+    return "" if room is None else f"{room.number}" + (f" ({room.label})" if room.label else "")
 
 
 def age(passenger: Passenger) -> int | None:
@@ -115,7 +134,10 @@ EXPIRY = Column(
     required=True,
 )
 PREFERRED = Column("preferred_name", "Called", lambda p: p.preferred_name, shy=True)
-ROOM = Column("occupancy", "Occupancy", occupancy, required=True)
+ROOM = Column("room", "Room", _room_name, required=True)
+KIND = Column("room_kind", "Kind", lambda p: getattr(room_of(p), "kind", ""))
+OCCUPANCY = Column("occupancy", "Occupancy", occupancy, required=True)
+WANTED = Column("occupancy_wanted", "Wants", occupancy)
 ROOMMATE = Column("roommate_request", "Wants to share with", lambda p: p.roommate_request)
 ARRIVES = Column("arrives", "Arrives", arrival, Kind.DATE, required=True)
 LEAVES = Column("leaves", "Leaves", leaving, Kind.DATE, required=True)
@@ -146,10 +168,10 @@ AIRLINE = (
     ),
     EXPIRY,
 )
-HOTEL = (NUMBER, LAST, FIRST, SEX, BORN, COUNTRY, ROOM, ROOMMATE, ARRIVES, LEAVES)
+HOTEL = (NUMBER, LAST, FIRST, SEX, BORN, COUNTRY, OCCUPANCY, ROOMMATE, ARRIVES, LEAVES)
 GROUND = (NUMBER, LAST, FIRST, PREFERRED, AGE, MINOR, PHONE, ARRIVES, LEAVES)
-ROOMING = (NUMBER, LAST, FIRST, SEX, AGE, ROOM, ROOMMATE, ARRIVES, LEAVES, MINOR)
-ROOMING_PASSPORTS = (NUMBER, LAST, FIRST, SEX, BORN, COUNTRY, DOCUMENT, ROOM, ROOMMATE, ARRIVES, LEAVES)
+ROOMING = (ROOM, KIND, LAST, FIRST, SEX, AGE, WANTED, ROOMMATE, ARRIVES, LEAVES, MINOR)
+ROOMING_PASSPORTS = (ROOM, KIND, LAST, FIRST, SEX, BORN, COUNTRY, DOCUMENT, WANTED, ARRIVES, LEAVES)
 ARRIVALS = (ARRIVES, LEAVES, LAST, FIRST, PREFERRED, PHONE, MINOR)
 
 
@@ -167,15 +189,15 @@ def headcount(people: Sequence[Passenger]) -> list[Total]:
 
 
 def rooms(people: Sequence[Passenger]) -> list[Total]:
-    wanted = Counter(person.occupancy for person in people)
-    open_ones = len(people) - wanted[Occupancy.SINGLE] - wanted[Occupancy.DOUBLE]
-    asked = sum(bool(person.roommate_request.strip()) for person in people)
+    """Rooms of each kind as the hotel has to keep them, and who still has none."""
+    housed = {room.pk: room for person in people if (room := room_of(person))}
+    kinds = Counter(room.kind for room in sorted(housed.values(), key=lambda room: room.beds))
+    homeless = sum(room_of(person) is None for person in people)
     return [
         Total("Travellers", str(len(people))),
-        Total("Single", str(wanted[Occupancy.SINGLE])),
-        Total("Double", f"{wanted[Occupancy.DOUBLE]} people"),
-        Total("No occupancy chosen", str(open_ones)),
-        Total("Ask for a room-mate", str(asked)),
+        Total("Rooms", str(len(housed))),
+        *(Total(kind, str(count), "Rooms") for kind, count in kinds.items()),
+        *([Total("Without a room", str(homeless))] if homeless else []),
     ]
 
 

@@ -13,6 +13,8 @@ from django.urls import reverse
 from tests import factories
 from tests.trips.reports.conftest import traveller
 from trips.enums import Occupancy
+from trips.models import Room
+from trips.services import rooming
 
 pytestmark = pytest.mark.django_db
 HEALTH = ("trips.view_healthrecord",)
@@ -164,18 +166,30 @@ def test_rooming_list_has_no_passport_numbers_unless_asked_for(clerk, baracoa):
     assert page(clerk(), baracoa, "rooming", "passports").status_code == 403
 
 
-def test_rooming_list_counts_what_was_chosen(clerk, baracoa):
-    traveller(baracoa, "Ada", "Almqvist", occupancy=Occupancy.SINGLE)
-    traveller(baracoa, "Bruno", "Baptiste", occupancy=Occupancy.DOUBLE, roommate_request="Carla")
-    traveller(baracoa, "Carla", "Cortez", occupancy=Occupancy.DOUBLE, roommate_request=" ")
+def test_rooming_list_goes_room_by_room_and_counts_them(clerk, baracoa):
+    ada = traveller(baracoa, "Ada", "Almqvist", occupancy=Occupancy.SINGLE)
+    bruno, carla = traveller(baracoa, "Bruno", "Baptiste"), traveller(baracoa, "Carla", "Cortez")
     traveller(baracoa, "Dmitri", "Dvořák")
+    double, single = (rooming.add_room(trip=baracoa, beds=beds) for beds in (2, 1))
+    for person, room in ((bruno, double), (carla, double), (ada, single)):
+        rooming.put(passenger=person, room=room)
+    Room.objects.filter(pk=single.pk).update(label="Suite")
 
-    assert totals(page(clerk(), baracoa, "rooming")) == [
+    shown = page(clerk(), baracoa, "rooming")
+    rows = taken(clerk(), baracoa, "rooming", "csv", "standard").content.decode("utf-8-sig").splitlines()
+
+    assert totals(shown) == [
         ("Travellers", "4"),
-        ("Single", "1"),
-        ("Double", "2 people"),
-        ("No occupancy chosen", "1"),
-        ("Ask for a room-mate", "1"),
+        ("Rooms", "2"),
+        ("Rooms: Single", "1"),
+        ("Rooms: Double", "1"),
+        ("Without a room", "1"),
+    ]
+    assert [",".join(row.split(",")[:4]) for row in rows[1:]] == [
+        "1,Double,Baptiste,Bruno",
+        "1,Double,Cortez,Carla",
+        "2 (Suite),Single,Almqvist,Ada",
+        ",,Dvořák,Dmitri",
     ]
 
 
