@@ -308,9 +308,9 @@ def _is_passengers(request: Any) -> bool:
 
 
 def _is_trips(request: Any) -> bool:
-    """The board stands below the trips' address."""
+    """Board and calendar stand below the trips' address."""
     here = request.path.removeprefix(str(reverse_lazy("admin:trips_trip_changelist")))
-    return here != request.path and not here.startswith("board/")
+    return here != request.path and not here.startswith(("board/", "calendar/"))
 
 
 def _is_board(request: Any) -> bool:
@@ -335,6 +335,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
         "items": [
             _page("Trips", "luggage", "admin:trips_trip_changelist", "trips.trip") | {"active": _is_trips},
             _page("Board", "view_kanban", "admin:trips_trip_board", "trips.trip") | {"active": _is_board},
+            _page("Calendar", "calendar_month", "admin:trips_trip_calendar", "trips.trip"),
             _page("Passengers", "airline_seat_recline_normal", "admin:trips_passenger_changelist", "trips.passenger")
             | {"active": _is_passengers},
             _page("Contacts", "contacts", "admin:trips_contact_changelist", "trips.contact"),

@@ -94,6 +94,10 @@ class TripQuerySet(models.QuerySet[Any]):
         """Trips that take place: not archived, not lost or abandoned."""
         return self.active().exclude(status__in=FAILED)
 
+    def undated(self) -> Self:
+        """Trips of which nobody knows when they leave."""
+        return self.filter(start_date__isnull=True, arrival_date__isnull=True)
+
     def upcoming(self, today: dt.date) -> Self:
         """Trips that take place and are not over; one without dates may still come."""
         # Not `exclude`: without a day its question is answered by NULL, and such a trip would be left out.

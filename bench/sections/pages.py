@@ -47,6 +47,7 @@ def _pages() -> dict[str, str]:
         "trips that are not ready": f"{trips}?look=not_ready&departs=upcoming",
         "board of trips": reverse("admin:trips_trip_board"),
         "board of passengers": reverse("admin:trips_passenger_board"),
+        "calendar, a quarter": f"{reverse('admin:trips_trip_calendar')}?show=quarter",
         "contact list, searched": f"{contacts}?q={contact.last_name}",
         f"page of the largest trip ({trip.people} people)": reverse("admin:trips_trip_change", args=(trip.pk,)),
         "passengers of the largest trip": reverse("admin:trips_trip_passengers", args=(trip.pk,)),

@@ -19,6 +19,7 @@ from trips.admin.archive import ArchiveActions
 from trips.admin.base import DepartureFilter, LookFilter, ShownFilter, StaffAdmin, badge, day, flag_badges
 from trips.admin.board_cards import TripBoard
 from trips.admin.bulk_verbs import TripBulk
+from trips.admin.calendar_pages import CalendarPages
 from trips.admin.copying import Copying
 from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages
@@ -40,7 +41,7 @@ class TripLookFilter(LookFilter):
         "no_organiser": ("No organiser", lambda trips: trips.filter(organiser__isnull=True)),
         "not_ready": ("Not ready", lambda trips: trips.not_ready(timezone.localdate())),
         "ended_open": ("Over and not closed", lambda trips: trips.ended_open(timezone.localdate())),
-        "no_dates": ("No dates", lambda trips: trips.filter(start_date__isnull=True, arrival_date__isnull=True)),
+        "no_dates": ("No dates", lambda trips: trips.going().undated()),
     }
 
 
@@ -49,6 +50,7 @@ class TripAdmin(
     Workspace,
     TripBoard,
     RoomingPage,
+    CalendarPages,
     FilingPages,
     Copying,
     TripBulk,
