@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.factories import ContactFactory, PassengerFactory, TripFactory, VendorFactory
+from tests.factories import (
+    ContactFactory,
+    EmergencyContactFactory,
+    HealthRecordFactory,
+    PassengerFactory,
+    TripFactory,
+    VendorFactory,
+)
 from tests.hands import Hands
 from tests.trips.test_browser import page  # noqa: F401 - the fixture
 from trips.models import Trip
@@ -183,3 +190,27 @@ def test_rooming_is_suggested_put_right_locked_and_sent(page: Page, capsys: Any)
     expect(page.get_by_text("Dora Diaz: Room 4.")).to_be_visible()
     page.get_by_role("link", name="Rooming list for the hotel").click()
     expect(page.get_by_text("1 changed since")).to_be_visible()
+
+
+def test_the_call_at_night_is_answered_from_a_phone_in_two_taps(page: Page, capsys: Any) -> None:  # noqa: F811
+    today = dt.date.today()
+    trip = TripFactory(name="Baracoa", start_date=today - dt.timedelta(days=2), end_date=today + dt.timedelta(days=5))
+    greta = PassengerFactory(trip=trip, legal_first_name="Greta", legal_last_name="Ortiz")
+    EmergencyContactFactory(passenger=greta, first_name="Kim", last_name="Lind", mobile="+12025550144", phone="")
+    HealthRecordFactory(passenger=greta, medications="Insulin twice a day")
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto("/")
+    hands = Hands(page)
+
+    hands.press("/")
+    hands.type("ort")
+    hands.press("Enter")
+    hands.click(page.get_by_role("link", name="Emergency card of Greta Ortiz"))
+    expect(page.locator("a[href='tel:+12025550144']")).to_be_visible()
+    expect(page.get_by_text("day 3 of 8")).to_be_visible()
+    hands.click(page.get_by_role("button", name="An emergency"))
+    expect(page.get_by_text("Insulin twice a day")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    told(capsys, hands, "The 2 a.m. call")
+    assert (hands.clicks, hands.keys) == (2, 5)

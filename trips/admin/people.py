@@ -25,6 +25,7 @@ from trips.admin.base import (
 )
 from trips.admin.board_cards import PassengerBoard
 from trips.admin.bulk_verbs import ContactBulk, PassengerBulk
+from trips.admin.emergency import EmergencyCard
 from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages, RequiredSet
 from trips.admin.importing import ImportPages
@@ -175,9 +176,17 @@ class PassengerLookFilter(LookFilter):
 
 @admin.register(Passenger)
 class PassengerAdmin(
-    PassengerBoard, FilingPages, RequiredSet, PassengerBulk, ImportPages, ExportPages, PassengerMoney, StaffAdmin
+    EmergencyCard,
+    PassengerBoard,
+    FilingPages,
+    RequiredSet,
+    PassengerBulk,
+    ImportPages,
+    ExportPages,
+    PassengerMoney,
+    StaffAdmin,
 ):
-    actions_detail = (*PassengerMoney.actions_detail, "documents")
+    actions_detail = (*PassengerMoney.actions_detail, "documents", "emergency_card")
     actions_list = ("to_board", "import_rows", "export_rows")
     form = PassengerForm
     inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)

@@ -84,3 +84,13 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     save.click();
 });
+
+// `/` goes to the search of the page; where there is none, to the one over everything.
+document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    const field = document.querySelector("#searchbar, #find");
+    event.preventDefault();
+    if (field) field.focus();
+    else location.assign("/find/");
+});
