@@ -369,6 +369,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
         "title": "Administration",
         "items": [
             _page("Batches", "undo", "admin:trips_batch_changelist", "trips.batch"),
+            _page("Paper templates", "edit_document", "admin:trips_papertemplate_changelist", "trips.papertemplate"),
             _page("Users", "group", "admin:auth_user_changelist", "auth.user"),
             _page("Groups", "shield_person", "admin:auth_group_changelist", "auth.group"),
         ],

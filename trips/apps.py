@@ -12,3 +12,4 @@ class TripsConfig(AppConfig):
 
         post_delete.connect(receivers.document_deleted, sender=Document, dispatch_uid="trips_document_deleted")
         post_migrate.connect(receivers.install_schedules, sender=self, dispatch_uid="trips_schedules")
+        post_migrate.connect(receivers.install_templates, sender=self, dispatch_uid="trips_templates")

@@ -99,6 +99,8 @@ REQUIRED_DOCUMENTS = (
     DocumentKind.SIGNATURE,
 )
 HANDED_IN = (DocumentState.RECEIVED, DocumentState.APPROVED, DocumentState.WAIVED)
+# What is made here from a template that staff edit.
+PAPER_KINDS = (DocumentKind.RESERVATION, DocumentKind.MOU, DocumentKind.AFFIDAVIT)
 
 
 class PaymentKind(models.TextChoices):

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import transaction
 from django_q.models import Schedule
 
-from trips.models import DiscardedFile, Document
-from trips.services import documents
+from trips.models import DiscardedFile, Document, PaperTemplate
+from trips.services import documents, papers
 
 _REMOVE = "Papers: remove files of deleted documents"
 
@@ -28,3 +28,14 @@ def install_schedules(**_signal: Any) -> None:
         name=_REMOVE,
         defaults={"func": "trips.services.documents.remove_discarded", "schedule_type": Schedule.HOURLY},
     )
+
+
+def install_templates(apps: Any, **_signal: Any) -> None:
+    """The templates of papers, once their table is as this code knows it: one may migrate to a state before."""
+    there = apps.all_models["trips"].get("papertemplate")
+    if there is not None and _columns(there) == _columns(PaperTemplate):
+        papers.install_samples()
+
+
+def _columns(model: Any) -> set[str]:
+    return {field.column for field in model._meta.concrete_fields}

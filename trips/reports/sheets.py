@@ -10,29 +10,21 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import cos, radians, sin
-from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from django.conf import settings
 from reportlab.lib.colors import HexColor
-from reportlab.lib.pagesizes import A4, LETTER, landscape
+from reportlab.lib.pagesizes import landscape
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.utils import simpleSplit
-from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.pdfmetrics import stringWidth
-from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Frame, LongTable, PageTemplate, Paragraph, Spacer, TableStyle
 
+from trips.papers.sheet import BOLD, MARGIN, TEXT, Counting, paper_size, register_fonts, unprintable
 from trips.reports.stamp import Stamp
 from trips.reports.table import Kind, Table, Total, shown, without_shy
 
-FONTS = Path(__file__).resolve().parent.parent / "fonts"
-TEXT, BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
-MARGIN = 36.0
 PADDING = 3.0
 SIZES = (8.5, 7.5, 6.5)  # the largest at which the longest words of all columns fit beside each other
 _TURN = 35.0  # degrees of the mark across a confidential sheet
@@ -49,12 +41,12 @@ class _Grid:
 
 def draw(table: Table, stamp: Stamp, *, confidential: bool = False) -> bytes:
     """The report as a PDF; `confidential` is written across every sheet."""
-    _register_fonts()
+    register_fonts()
     table = without_shy(table)
     kinds = [column.kind for column in table.columns]
     texts = [[shown(cell, kind) for cell, kind in zip(row.cells, kinds, strict=True)] for row in table.rows]
     heads = [column.label for column in table.columns]
-    page = _paper()
+    page = paper_size()
     if _needs(heads, texts) > page[0] - 2 * MARGIN:
         page = landscape(page)
     grid = _grid(heads, texts, page[0] - 2 * MARGIN)
@@ -67,18 +59,8 @@ def draw(table: Table, stamp: Stamp, *, confidential: bool = False) -> bytes:
             frames=[frame], onPageEnd=lambda canvas, _doc: _furniture(canvas, page, table, stamp, confidential)
         )
     )
-    document.build(_story(table, grid), canvasmaker=_Counting)
+    document.build(_story(table, grid), canvasmaker=Counting)
     return out.getvalue()
-
-
-@cache
-def _register_fonts() -> None:
-    for name in (TEXT, BOLD):
-        pdfmetrics.registerFont(TTFont(name, str(FONTS / f"{name}.ttf")))
-
-
-def _paper() -> tuple[float, float]:
-    return LETTER if settings.REPORT_PAPER == "letter" else A4
 
 
 def _widest(text: str, font: str, size: float, separator: str | None) -> float:
@@ -197,8 +179,7 @@ def _style(table: Table, grid: _Grid) -> list[tuple[Any, ...]]:
 
 def _unprintable(grid: _Grid) -> list[str]:
     """Letters that the font does not have leave boxes; the other files have them."""
-    known = pdfmetrics.getFont(TEXT).face.charToGlyph
-    strange = {char for row in grid.lines for cell in row for char in cell if char >= " " and ord(char) not in known}
+    strange = {char for row in grid.lines for cell in row for char in unprintable(cell)}
     if not strange:
         return []
     return [f"{len(strange)} letters cannot be printed here and show as boxes; the CSV and Excel files have them."]
@@ -232,23 +213,3 @@ def _watermark(canvas: Any, page: tuple[float, float], stamp: Stamp) -> None:
     canvas.rotate(_TURN)
     canvas.drawCentredString(0, 0, text)
     canvas.restoreState()
-
-
-class _Counting(Canvas):
-    """A canvas that writes "2 of 3" once it knows how many sheets there are."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.sheets: list[dict[str, Any]] = []
-
-    def showPage(self) -> None:
-        self.sheets.append(dict(self.__dict__))
-        self._startPage()
-
-    def save(self) -> None:
-        for number, sheet in enumerate(self.sheets, 1):
-            self.__dict__.update(sheet)
-            self.setFont(TEXT, 7.5)
-            self.drawRightString(self._pagesize[0] - MARGIN, MARGIN - 8, f"{number} of {len(self.sheets)}")
-            super().showPage()
-        super().save()
