@@ -342,6 +342,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Vendors", "storefront", "admin:trips_vendor_changelist", "trips.vendor"),
             _page("Payments", "payments", "admin:trips_payment_changelist", "trips.payment"),
             _page("Documents", "description", "admin:trips_document_changelist", "trips.document"),
+            _page("Licences", "verified", "admin:trips_licence_changelist", "trips.licence"),
             _page("Reports", "summarize", "trips:office_reports")
             | {"permission": "trips.views.has_office_reports", "active": _is_reports},
         ],

@@ -32,6 +32,7 @@ from trips.models import (
     Document,
     EmergencyContact,
     HealthRecord,
+    Licence,
     Passenger,
     Passport,
     Payment,
@@ -389,6 +390,12 @@ class VendorForm(RuledForm):
         if twin is not None:
             raise ValidationError(f"There is a vendor of this name already: {twin.name} (no. {twin.pk}).")
         return name
+
+
+class LicenceForm(RuledForm):
+    class Meta:
+        model = Licence
+        exclude: ClassVar[list[str]] = []
 
 
 class PassportForm(RuledForm):

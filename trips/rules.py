@@ -369,6 +369,29 @@ def _trip_is_full(passenger: Any) -> str | None:
     return f"{trip} has {trip.capacity} seats and {others} other passengers booked. Put this one on the waiting list."
 
 
+# Licences
+
+
+@_rule("licence", "valid_until", "valid_from")
+def _licence_ends_before_it_starts(licence: Any) -> str | None:
+    if licence.valid_from and licence.valid_until and licence.valid_until < licence.valid_from:
+        return f"The last day ({_day(licence.valid_until)}) is before the first ({_day(licence.valid_from)})."
+    return None
+
+
+@_rule("licence", "name", "valid_from", "valid_until", stored=False)
+def _licence_periods_overlap(licence: Any) -> str | None:
+    """Or nobody could tell which of the two rows speaks of a day."""
+    named = type(licence)._base_manager.filter(name_key=fold_name(licence.name)[:255]).exclude(pk=licence.pk)
+    first, last = licence.valid_from or dt.date.min, licence.valid_until or dt.date.max
+    for other in named:
+        if (other.valid_from or dt.date.min) <= last and first <= (other.valid_until or dt.date.max):
+            since = f"from {_day(other.valid_from)} " if other.valid_from else ""
+            until = f"until {_day(other.valid_until)}" if other.valid_until else "until further notice"
+            return f"“{other}” is in the list already, {since}{until} (no. {other.pk}). Give days that do not overlap."
+    return None
+
+
 # What belongs to a passenger
 
 

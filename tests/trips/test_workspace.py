@@ -11,7 +11,7 @@ from trips.models import Passenger, Passport
 from trips.services import enrolment
 
 pytestmark = pytest.mark.django_db
-QUERIES = 8
+QUERIES = 9
 
 
 def people(trip):

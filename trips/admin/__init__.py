@@ -1,5 +1,5 @@
 """The staff's pages, one subject a module; importing this package registers them."""
 
-from trips.admin import batches, document, papers, payment, people, reports, trip, vendor
+from trips.admin import batches, document, licences, papers, payment, people, reports, trip, vendor
 
-__all__ = ["batches", "document", "papers", "payment", "people", "reports", "trip", "vendor"]
+__all__ = ["batches", "document", "licences", "papers", "payment", "people", "reports", "trip", "vendor"]

@@ -18,6 +18,7 @@ from unfold.decorators import action, display
 
 from trips.admin.base import badge, said
 from trips.admin.files import STATE_COLOURS, may_open, state_badge
+from trips.admin.licences import licence_lines
 from trips.enums import DocumentKind
 from trips.models import Passenger
 from trips.permissions import may_see
@@ -53,6 +54,7 @@ class FilingPages:
             "title": f"Documents of {owner}",
             "owner": owner,
             "back_url": reverse(f"admin:trips_{self.opts.model_name}_change", args=[object_id]),  # type: ignore[attr-defined]
+            "licences": licence_lines(user, owner),
             "required": _required(owner) if isinstance(owner, Passenger) else [],
             "rows": [(row, state_badge(row), bool(row.file) and may_open(user, row)) for row in rows],
             "kinds": DocumentKind.choices,

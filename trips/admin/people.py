@@ -29,6 +29,7 @@ from trips.admin.emergency import EmergencyCard
 from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages, RequiredSet
 from trips.admin.importing import ImportPages
+from trips.admin.licences import LicenceShown
 from trips.admin.money import PassengerMoney
 from trips.enums import Attendance
 from trips.forms import ContactForm, EmergencyContactForm, HealthRecordForm, PassengerForm, PassportForm
@@ -180,6 +181,7 @@ class PassengerAdmin(
     PassengerBoard,
     FilingPages,
     RequiredSet,
+    LicenceShown,
     PassengerBulk,
     ImportPages,
     ExportPages,
@@ -217,12 +219,12 @@ class PassengerAdmin(
         names = (("legal_first_name", "legal_middle_name"), ("legal_last_name", "preferred_name"))
         profile = (*names, "contact", "trip", ("attendance", "number"))
         person = (("date_of_birth", "sex"), "birth_country", ("is_child", "guardian"))
-        room = (("stage", "status"), "details_submitted_on", "occupancy", "roommate_request", "licence")
+        room = (("stage", "status"), "details_submitted_on", "occupancy", "roommate_request")
         received = ("legacy_passenger_id", "trip_name_raw", "trip_id_raw")
         tabs = [
             (None, {"fields": profile}),
             ("Person", {"classes": ("tab",), "fields": person}),
-            ("Trip & room", {"classes": ("tab",), "fields": room}),
+            ("Trip & room", {"classes": ("tab",), "fields": (*room, self.licence_line(request, obj))}),
         ]
         return tabs if obj is None else [*tabs, ("Record", {"classes": ("tab",), "fields": received})]
 

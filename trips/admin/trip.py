@@ -95,7 +95,13 @@ class TripAdmin(
             "Lodging & vendor",
             {
                 "classes": ("tab",),
-                "fields": ("lodging", "lodging_notes", "travel_business", "travel_category", "vendor_terms"),
+                "fields": (
+                    "lodging",
+                    ("lodging_notes", "lodging_checked_on"),
+                    "travel_business",
+                    ("travel_category", "escort"),
+                    "vendor_terms",
+                ),
             },
         ),
         ("Progress", {"classes": ("tab",), "fields": (("stage", "status"), "internal_notes")}),

@@ -19,6 +19,8 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
 from trips.admin.base import badge, is_id, said
+from trips.admin.licences import Line as LicenceLine
+from trips.admin.licences import licence_lines
 from trips.admin.money import balance_badge
 from trips.enums import REQUIRED_DOCUMENTS, Attendance
 from trips.gaps import GAPS, Gap
@@ -219,6 +221,7 @@ class Overview:
     trip_id: int
     passengers_url: str
     trip_url: str
+    licences: list[LicenceLine]  # those that warn
 
 
 def overview(request: HttpRequest, trip: Any) -> Overview:
@@ -241,7 +244,8 @@ def overview(request: HttpRequest, trip: Any) -> Overview:
     )
     over = trip.capacity is not None and trip.enrolled_count > trip.capacity
     leaves = leaving(trip.departs_on, today)
-    return Overview(readiness, lines, leaves, seats, over, waiting, trip.pk, url, change)
+    doubtful = [line for line in licence_lines(user, trip) if line.sentence]
+    return Overview(readiness, lines, leaves, seats, over, waiting, trip.pk, url, change, doubtful)
 
 
 def leaving(day: dt.date | None, today: dt.date) -> str:

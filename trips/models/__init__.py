@@ -4,6 +4,7 @@ from trips.models.batch import Batch, BatchRow
 from trips.models.cost import Cost
 from trips.models.document import DiscardedFile, Document
 from trips.models.imports import ColumnMapping, ImportDraft
+from trips.models.licence import Licence
 from trips.models.paper import PaperTemplate
 from trips.models.payment import Payment
 from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
@@ -24,6 +25,7 @@ __all__ = [
     "EmergencyContact",
     "HealthRecord",
     "ImportDraft",
+    "Licence",
     "PaperTemplate",
     "Passenger",
     "Passport",

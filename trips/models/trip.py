@@ -58,6 +58,14 @@ class Trip(Keyed, Flagged):
     lodging = models.CharField(max_length=120, blank=True)
     travel_category = models.CharField(max_length=120, blank=True, choices=TravelCategory.choices)
     lodging_notes = models.TextField(blank=True)
+    lodging_checked_on = models.DateField(
+        null=True,
+        blank=True,
+        help_text="The day on which the lodging was looked up in the list of prohibited accommodations.",
+    )
+    escort = models.CharField(
+        max_length=200, blank=True, help_text="Who of the office goes along, where a licence asks for it."
+    )
 
     stage = models.CharField(max_length=64, choices=TripStage.choices, default=TripStage.FORM_SUBMIT)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.OPEN)

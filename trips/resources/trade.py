@@ -54,6 +54,8 @@ class TripResource(RowResource):
     travel_category = Column("Travel category", "travel_category", Choice(TravelCategory.choices, open_to=True))
     lodging = Column("Lodging", "lodging", also=("hotel",))
     lodging_notes = Column("Lodging notes", "lodging_notes")
+    lodging_checked_on = Column("Lodging checked on", "lodging_checked_on", Day())
+    escort = Column("Escort", "escort")
     vendor_terms = Column("Vendor terms", "vendor_terms")
     description = Column("Description", "description")
     internal_notes = Column("Internal notes", "internal_notes", also=("notes",))
