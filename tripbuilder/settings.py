@@ -369,6 +369,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
     {
         "title": "Administration",
         "items": [
+            _page("Reminders", "outgoing_mail", "admin:trips_reminder_changelist", "trips.reminder"),
             _page("Batches", "undo", "admin:trips_batch_changelist", "trips.batch"),
             _page("Paper templates", "edit_document", "admin:trips_papertemplate_changelist", "trips.papertemplate"),
             _page("Users", "group", "admin:auth_user_changelist", "auth.user"),

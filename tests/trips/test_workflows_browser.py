@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.core import mail
 from playwright.sync_api import Page, expect
 
 from tests.factories import (
@@ -214,3 +215,23 @@ def test_the_call_at_night_is_answered_from_a_phone_in_two_taps(page: Page, caps
 
     told(capsys, hands, "The 2 a.m. call")
     assert (hands.clicks, hands.keys) == (2, 5)
+
+
+def test_who_lacks_something_is_chased_from_a_saved_filter(page: Page, capsys: Any) -> None:  # noqa: F811
+    trip = TripFactory(name="Baracoa", start_date=dt.date.today() + dt.timedelta(days=30))
+    for first in ("Ana", "Bea"):
+        PassengerFactory(trip=trip, legal_first_name=first, legal_last_name="Alvarez")
+    page.goto("/trips/passenger/?look=documents")
+    hands = Hands(page)
+
+    hands.click(page.locator("#action-toggle"))
+    page.locator("#changelist-actions select[name=action]").select_option(label="Remind of what is missing…")
+    hands.clicks += 2
+    hands.click(page.locator("#changelist-actions button[name=index]"))
+    expect(page.get_by_text("documents that we have not received yet").first).to_be_visible()
+    hands.click(page.get_by_role("button", name="Send 2 mails"))
+    expect(page.get_by_text("2 reminders sent.")).to_be_visible()
+
+    assert len(mail.outbox) == 2
+    told(capsys, hands, "Chase what is missing")
+    assert (hands.clicks, hands.keys) == (5, 0)

@@ -1,5 +1,16 @@
 """The staff's pages, one subject a module; importing this package registers them."""
 
-from trips.admin import batches, document, licences, papers, payment, people, reports, trip, vendor
+from trips.admin import batches, document, licences, papers, payment, people, reminders, reports, trip, vendor
 
-__all__ = ["batches", "document", "licences", "papers", "payment", "people", "reports", "trip", "vendor"]
+__all__ = [
+    "batches",
+    "document",
+    "licences",
+    "papers",
+    "payment",
+    "people",
+    "reminders",
+    "reports",
+    "trip",
+    "vendor",
+]

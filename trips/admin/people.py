@@ -31,6 +31,7 @@ from trips.admin.filing import FilingPages, RequiredSet
 from trips.admin.importing import ImportPages
 from trips.admin.licences import LicenceShown
 from trips.admin.money import PassengerMoney
+from trips.admin.reminders import PassengerReminders
 from trips.enums import Attendance
 from trips.forms import ContactForm, EmergencyContactForm, HealthRecordForm, PassengerForm, PassportForm
 from trips.gaps import GAPS, lacking
@@ -38,6 +39,7 @@ from trips.models import Contact, EmergencyContact, HealthRecord, Passenger, Pas
 from trips.querysets import flagged
 from trips.rules import e164
 from trips.services import enrolment
+from trips.services.reminding import with_last_asked
 from trips.text import fold_search
 
 _COLOURS = {"ok": "good", "short": "doubt", "expired": "bad", "missing": "bad"}
@@ -178,6 +180,7 @@ class PassengerLookFilter(LookFilter):
 @admin.register(Passenger)
 class PassengerAdmin(
     EmergencyCard,
+    PassengerReminders,
     PassengerBoard,
     FilingPages,
     RequiredSet,
@@ -197,8 +200,15 @@ class PassengerAdmin(
     instead_of_delete = Instead(
         "cancel_selected", "Cancel the booking instead", "The seat becomes free; payments and papers stay."
     )
-    actions = ("stage_selected", "move_selected", "cancel_selected", "delete_selected")
-    list_display = ("name", "trip", "number", "attendance", "stage", "passport_validity", "look")
+    actions = (
+        "stage_selected",
+        "move_selected",
+        "remind_selected",
+        "remind_payment_selected",
+        "cancel_selected",
+        "delete_selected",
+    )
+    list_display = ("name", "trip", "number", "attendance", "stage", "passport_validity", "asked", "look")
     list_filter = (
         ("stage", ChoicesCheckboxFilter),
         ("attendance", ChoicesCheckboxFilter),
@@ -271,7 +281,7 @@ class PassengerAdmin(
     def get_queryset(self, request: HttpRequest) -> QuerySet[Passenger]:
         # The number stays encrypted: a list has no use for it, and a wrong key must not break the list.
         rows = super().get_queryset(request).select_related("passport", "trip")
-        return rows.defer("passport__number")
+        return with_last_asked(rows.defer("passport__number"))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -289,6 +299,10 @@ class PassengerAdmin(
     @display(description="passport")
     def passport_validity(self, passenger: Passenger) -> SafeString:
         return validity_badge(passenger)
+
+    @display(description="last asked", ordering="last_asked")
+    def asked(self, passenger: Any) -> str | None:
+        return day(timezone.localtime(passenger.last_asked).date()) if passenger.last_asked else None
 
     @display(description="look at")
     def look(self, passenger: Passenger) -> SafeString:

@@ -8,6 +8,7 @@ from trips.models.licence import Licence
 from trips.models.paper import PaperTemplate
 from trips.models.payment import Payment
 from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
+from trips.models.reminder import Reminder
 from trips.models.room import Room, RoomingLock, RoomPlace
 from trips.models.saved_filter import SavedFilter
 from trips.models.sent_report import SentReport
@@ -30,6 +31,7 @@ __all__ = [
     "Passenger",
     "Passport",
     "Payment",
+    "Reminder",
     "Room",
     "RoomPlace",
     "RoomingLock",

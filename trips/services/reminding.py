@@ -1,0 +1,248 @@
+"""Reminding travellers by e-mail: who gets which mail, who gets none and why, and sending each once.
+
+A mail lists only what this one traveller lacks, and of that only what the sender may know of. A minor's goes to the
+guardian. Who was asked a few days ago is held back, so that two colleagues do not chase the same people.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from smtplib import SMTPException
+from typing import Any
+
+from django.core.mail import EmailMessage, get_connection
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils import formats, timezone
+
+from trips import gaps
+from trips.enums import SEATED
+from trips.models import Passenger, Reminder
+from trips.money import money
+from trips.services.payments import what_is_due
+
+LOG = logging.getLogger("trips.reminders")
+# Asked within so many days, nobody is asked again unless somebody insists.
+REST_DAYS = 5
+# Two presses of one button are one mail, whoever insists.
+AGAIN_SECONDS = 600
+FIELDS = {
+    "name": "the traveller’s first name",
+    "trip": "the trip",
+    "departure": "the day of departure",
+    "list": "what this traveller lacks, one line each",
+}
+_FIELD = re.compile(r"\{([^{}]*)\}")
+# What travellers read; the lists' own words are for staff.
+_LACKING = {
+    "profile": "your full name as in the passport, your date of birth and sex",
+    "guardian": "the parent or guardian who answers for the traveller",
+    "passport": "a passport that is valid long enough for this trip",
+    "documents": "documents that we have not received yet",
+    "emergency": "somebody to call in an emergency, with a telephone number",
+    "health": "the questions about health and diet (also when there is nothing to say)",
+}
+Kind = Reminder.Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    subject: str
+    message: str
+
+
+WORDINGS = {
+    Kind.GAPS: Wording(
+        "What we still need for {trip}",
+        "Dear {name},\n\nfor {trip}, which leaves on {departure}, we still need:\n\n{list}\n\n"
+        "Please reply to this message, or call us. Thank you!",
+    ),
+    Kind.MONEY: Wording(
+        "Payment for {trip}",
+        "Dear {name},\n\nfor {trip}, which leaves on {departure}, this is due:\n\n{list}\n\n"
+        "If your payment is on its way already, please ignore this message. Thank you!",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A mail as it would be sent."""
+
+    passenger: Passenger
+    recipient: str
+    subject: str
+    body: str
+    asked_for: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody who gets no mail, and why."""
+
+    passenger: Passenger
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How many left, who was held back or not taken by the mail server, and how many were not tried."""
+
+    count: int
+    held: tuple[Held, ...]
+    left: int
+
+
+def unknown_fields(text: str) -> list[str]:
+    """Merge fields of a text that there are not."""
+    return [name for name in _FIELD.findall(text) if name not in FIELDS]
+
+
+def with_last_asked(passengers: Any) -> Any:
+    """Adds `last_asked`: when a reminder last left for them; None for never."""
+    gone = Reminder.objects.filter(passenger=OuterRef("pk")).exclude(state=Reminder.State.FAILED)
+    return passengers.annotate(last_asked=Subquery(gone.order_by("-created_at").values("created_at")[:1]))
+
+
+def drafts(
+    *,
+    passengers: QuerySet[Passenger],
+    kind: str,
+    wording: Wording,
+    today: dt.date,
+    may_know: Callable[[str], bool],
+    insist: bool = False,
+) -> tuple[list[Draft], list[Held]]:
+    """The mails for these passengers in their order, and who gets none. A fixed number of queries."""
+    rows: Any = passengers
+    rows = rows.with_gaps(today) if kind == Kind.GAPS else rows.with_balance()
+    since = timezone.now() - dt.timedelta(days=REST_DAYS)
+    ready: list[Draft] = []
+    held: list[Held] = []
+    for one in with_last_asked(rows.select_related("trip", "contact", "guardian")):
+        lines = _lines(one, kind, today, may_know)
+        reason = _hindrance(one, lines)
+        if not reason and one.last_asked and one.last_asked >= since and not insist:
+            reason = f"Asked on {formats.date_format(timezone.localtime(one.last_asked), 'j M Y')} already."
+        made = _written(one, wording, lines) if not reason else ""
+        if isinstance(made, Draft):
+            ready.append(made)
+        else:
+            held.append(Held(one, reason or made))
+    return ready, held
+
+
+def send(*, drafts: Sequence[Draft], kind: str, by: Any, seconds: float) -> Sent:
+    """Send them one by one over one connection, each on record before it leaves; no further one after `seconds`."""
+    ends = time.monotonic() + seconds
+    count, tried = 0, 0
+    held: list[Held] = []
+    with get_connection() as connection:
+        for draft in drafts:
+            if time.monotonic() >= ends:
+                break
+            tried += 1
+            reminder = _on_record(draft, kind, by)
+            if reminder is None:
+                held.append(Held(draft.passenger, "Somebody has just written to them."))
+                continue
+            refusal = _leave(reminder, draft, connection)
+            if refusal:
+                held.append(Held(draft.passenger, refusal))
+            else:
+                count += 1
+    return Sent(count, tuple(held), len(drafts) - tried)
+
+
+def address_of(passenger: Passenger) -> tuple[str, bool]:
+    """Where a traveller's mail goes, and whether whoever it is wants none. A minor's goes to the guardian."""
+    person = passenger.guardian if passenger.is_minor and passenger.guardian is not None else passenger.contact
+    return person.email, person.do_not_contact
+
+
+def _lines(one: Any, kind: str, today: dt.date, may_know: Callable[[str], bool]) -> dict[str, str]:
+    """What to ask for, by its code."""
+    if kind == Kind.GAPS:
+        open_ones = [gap for gap in gaps.GAPS if getattr(one, f"gap_{gap.code}") and may_know(gap.permission)]
+        return {gap.code: _LACKING[gap.code] for gap in open_ones}
+    due = what_is_due(one, today)
+    if not due.amount or one.trip is None:
+        return {}
+    deposit = one.trip.deposit_amount is not None and one.paid + due.amount <= one.trip.deposit_amount
+    day = one.trip.deposit_due if deposit else one.trip.final_payment_due
+    by = f", by {formats.date_format(day, 'j F Y')}" if day else ""
+    return {"payment": f"{money(due.amount, due.currency)}{by}"}
+
+
+def _hindrance(one: Passenger, lines: dict[str, str]) -> str:
+    email, wants_none = address_of(one)
+    if one.attendance not in SEATED:
+        return f"{one.get_attendance_display()}."
+    if one.trip is None:
+        return "On no trip."
+    if not lines:
+        return "Lacks nothing that you may see."
+    if wants_none:
+        return "Does not want to be contacted."
+    return "" if email else "No e-mail address."
+
+
+def _written(one: Passenger, wording: Wording, lines: dict[str, str]) -> Draft | str:
+    """The mail, or which merge field has nothing to say for this traveller."""
+    day = one.trip.departs_on if one.trip else None
+    values = {
+        "name": one.preferred_name or one.legal_first_name or one.contact.first_name,
+        "trip": str(one.trip),
+        "departure": formats.date_format(day, "j F Y") if day else "",
+        "list": "\n".join(f"- {line}" for line in lines.values()),
+    }
+    text = wording.subject + wording.message
+    empty = [FIELDS[name] for name in FIELDS if f"{{{name}}}" in text and not values[name]]
+    if empty:
+        return f"Nothing is known for {', '.join(empty)}."
+
+    def filled(template: str) -> str:
+        return _FIELD.sub(lambda found: values[found[1]], template)
+
+    subject = " ".join(filled(wording.subject).split())[:255]
+    return Draft(one, address_of(one)[0], subject, filled(wording.message), tuple(lines))
+
+
+def _on_record(draft: Draft, kind: str, by: Any) -> Reminder | None:
+    """The row of a mail about to leave; None when one left a moment ago."""
+    just_now = timezone.now() - dt.timedelta(seconds=AGAIN_SECONDS)
+    with transaction.atomic():
+        Passenger.objects.select_for_update(no_key=True).filter(pk=draft.passenger.pk).order_by().first()
+        gone = Reminder.objects.filter(passenger=draft.passenger, kind=kind, created_at__gte=just_now)
+        if gone.exclude(state=Reminder.State.FAILED).exists():
+            return None
+        reminder = Reminder(
+            passenger=draft.passenger,
+            kind=kind,
+            recipient=draft.recipient,
+            subject=draft.subject,
+            body=draft.body,
+            asked_for=list(draft.asked_for),
+            by=by,
+        )
+        reminder.save()
+    return reminder
+
+
+def _leave(reminder: Reminder, draft: Draft, connection: Any) -> str:
+    """Hand the mail over; why not, if not."""
+    try:
+        EmailMessage(draft.subject, draft.body, to=[draft.recipient], connection=connection).send()
+    except (SMTPException, OSError) as error:
+        LOG.warning("reminder %s was not taken by the mail server: %s", reminder.pk, type(error).__name__)
+        reminder.state = Reminder.State.FAILED
+        reminder.save(update_fields=["state"])
+        return f"The mail server did not take it ({type(error).__name__}). Check EMAIL_URL, then try again."
+    reminder.state = Reminder.State.SENT
+    reminder.save(update_fields=["state"])
+    return ""
