@@ -101,6 +101,8 @@ REQUIRED_DOCUMENTS = (
 HANDED_IN = (DocumentState.RECEIVED, DocumentState.APPROVED, DocumentState.WAIVED)
 # What is made here from a template that staff edit.
 PAPER_KINDS = (DocumentKind.RESERVATION, DocumentKind.MOU, DocumentKind.AFFIDAVIT)
+# Of these only the signed copy counts as handed in; what was made here is the sheet to be signed.
+TO_BE_SIGNED = (DocumentKind.MOU, DocumentKind.AFFIDAVIT)
 
 
 class PaymentKind(models.TextChoices):

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, Subquery, When
 from django.db.models.functions import Coalesce
 
-from trips.enums import HANDED_IN, REQUIRED_DOCUMENTS, SEATED
+from trips.enums import HANDED_IN, REQUIRED_DOCUMENTS, SEATED, TO_BE_SIGNED
 from trips.expressions import AddMonths, departs_on, passport_needed_until
 
 ADULT_MONTHS = 18 * 12
@@ -75,6 +75,7 @@ def with_documents(passengers: Any) -> Any:
     papers = passengers.model._meta.get_field("documents").related_model._base_manager
     held = (
         papers.filter(passenger=OuterRef("pk"), kind__in=REQUIRED_DOCUMENTS, state__in=HANDED_IN)
+        .exclude(kind__in=TO_BE_SIGNED, paper_version__isnull=False)
         .order_by()
         .values("passenger")
         .annotate(kinds=Count("kind", distinct=True))

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
@@ -21,7 +22,7 @@ from django.views.decorators.http import require_GET
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import action, display
 
-from trips.admin.base import StaffAdmin
+from trips.admin.base import StaffAdmin, day
 from trips.admin.exporting import ExportPages
 from trips.admin.files import GUARDED, LOG, SHOWN_AS_THEY_ARE, content_of, may_open, pictures_of, state_badge
 from trips.admin.review import ReviewDesk
@@ -41,7 +42,7 @@ class DocumentAdmin(ReviewDesk, ExportPages, StaffAdmin):
     empty_hint = "Add them on the page of a passenger or trip, at Documents."
     list_display = ("kind", "trip", "passenger", "state_shown", "original_name", "created_at")
     list_filter = (("kind", ChoicesCheckboxFilter), ("state", ChoicesCheckboxFilter))
-    list_select_related = ("trip", "passenger")
+    list_select_related = ("trip", "passenger", "made_by")
     search_fields = ("original_name", "trip__name", "passenger__legal_last_name")
     autocomplete_fields = ("trip", "passenger")
     fields = ("kind", "trip", "passenger", "state", "rejection_reason", "original_name", "facts")
@@ -79,8 +80,18 @@ class DocumentAdmin(ReviewDesk, ExportPages, StaffAdmin):
 
     @display(description="file")
     def facts(self, document: Document) -> str | SafeString:
+        if document.paper_version:
+            return format_html("{}, {}", _made(document), self._measured(document))
         if not document.file:
             return "No file here" if document.pk else "Files are added on the page of a passenger or trip."
+        return self._measured(document)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Whose paper it is and of which kind is printed on what was made here."""
+        fixed = ("kind", "trip", "passenger") if obj is not None and obj.paper_version else ()
+        return (*super().get_readonly_fields(request, obj), *fixed)
+
+    def _measured(self, document: Document) -> SafeString:
         return format_html(
             "{}, {} <span class='doc-hash'>SHA-256 {}</span>",
             document.content_type,
@@ -131,6 +142,12 @@ class DocumentAdmin(ReviewDesk, ExportPages, StaffAdmin):
             raise Http404(f"There is no file of a document {pk}.")
         LOG.info("user %s opened document %s", request.user.pk, pk)
         return document
+
+
+def _made(document: Document) -> str:
+    by = f" by {document.made_by}" if document.made_by else ""
+    when = day(timezone.localdate(document.created_at))
+    return f"Made here{by}, {when}: version {document.paper_version}, wording no. {document.template_version}"
 
 
 def _guarded(answer: HttpResponse) -> HttpResponse:

@@ -34,8 +34,9 @@ GUARDED = {
 
 
 def may_open(user: Any, document: Document) -> bool:
-    scan = document.kind == DocumentKind.PASSPORT_SCAN
-    return may_see(user, "trips.document") and (not scan or may_see(user, "trips.passport"))
+    """Whoever may see documents, and of what this one shows everything."""
+    scan = ("trips.passport",) if document.kind == DocumentKind.PASSPORT_SCAN else ()
+    return all(may_see(user, model) for model in ("trips.document", *scan, *document.shows.split()))
 
 
 def state_badge(document: Document) -> SafeString:

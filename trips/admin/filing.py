@@ -62,8 +62,13 @@ class FilingPages:
             "may_waive": user.has_perm("trips.change_document") and isinstance(owner, Passenger),
             "most": settings.UPLOAD_MAX_MB,
             "accept": ",".join([*documents.TYPES, *documents.TYPES.values(), ".jpeg"]),
+            **self.filing_extras(request, owner),
         }
         return TemplateResponse(request, "trips/admin/documents.html", context)
+
+    def filing_extras(self, request: HttpRequest, owner: Any) -> dict[str, Any]:
+        """What else stands on the page."""
+        return {}
 
     def _filing_url(self, object_id: int) -> str:
         return reverse(f"admin:trips_{self.opts.model_name}_filing", args=[object_id])  # type: ignore[attr-defined]

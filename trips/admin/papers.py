@@ -133,7 +133,9 @@ class PaperTemplateAdmin(StaffAdmin):
         passenger = self._chosen(request)
         if passenger is not None:
             LOG.info("user %s previewed paper %s of passenger %s", request.user.pk, template.kind, passenger.pk)
-        paper, content = papers.preview(template=template, passenger=passenger, may=partial(may_see, request.user))
+        paper, content = papers.draft(
+            template=template, passenger=passenger, may=partial(may_see, request.user), mark="PREVIEW"
+        )
         pages = range(1, min(preview.pages_in(content), preview.MOST_PAGES) + 1)
         context = {
             **self.admin_site.each_context(request),

@@ -30,6 +30,7 @@ from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages, RequiredSet
 from trips.admin.importing import ImportPages
 from trips.admin.licences import LicenceShown
+from trips.admin.making import MakingPages
 from trips.admin.money import PassengerMoney
 from trips.admin.reminders import PassengerReminders
 from trips.enums import Attendance
@@ -182,6 +183,7 @@ class PassengerAdmin(
     EmergencyCard,
     PassengerReminders,
     PassengerBoard,
+    MakingPages,
     FilingPages,
     RequiredSet,
     LicenceShown,

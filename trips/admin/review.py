@@ -20,6 +20,7 @@ from trips.admin.base import day, is_id
 from trips.admin.files import may_open, pictures_of
 from trips.enums import DocumentKind, DocumentState
 from trips.models import Document, Passenger, Passport
+from trips.papers.fields import GUARDED_MODELS
 from trips.permissions import may_see
 from trips.services import documents
 
@@ -98,6 +99,9 @@ def to_review(user: Any) -> QuerySet[Document]:
     rows = Document.objects.filter(state=DocumentState.RECEIVED).defer("remote_url").order_by("pk")
     if not may_see(user, "trips.passport"):
         rows = rows.exclude(kind=DocumentKind.PASSPORT_SCAN)
+    for model in GUARDED_MODELS:
+        if not may_see(user, model):
+            rows = rows.exclude(shows__contains=model)
     return rows.select_related("trip", "passenger", "passenger__trip")
 
 

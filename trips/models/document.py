@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.dispatch import Signal
 from simple_history.models import HistoricalRecords
 
 from trips.encryption import EncryptedTextField
-from trips.enums import DocumentKind, DocumentState
+from trips.enums import TO_BE_SIGNED, DocumentKind, DocumentState
 from trips.models.base import Stamped
 from trips.storage import private_storage
 
@@ -41,6 +42,14 @@ class Document(Stamped):
     state = models.CharField(max_length=16, choices=DocumentState.choices, default=DocumentState.RECEIVED)
     # Of a rejection, which the traveller has to mend, or of a waiver.
     rejection_reason = models.CharField("reason", max_length=255, blank=True)
+    # Of a paper made here from a template; None for what was handed in.
+    paper_version = models.PositiveIntegerField("version", null=True, blank=True, editable=False)
+    template_version = models.PositiveIntegerField("wording no.", null=True, blank=True, editable=False)
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
+    # The models whose data it prints ("trips.passport"), blank-separated: who may not see those does not open it.
+    shows = models.CharField(max_length=255, blank=True, default="", editable=False)
 
     history = HistoricalRecords(excluded_fields=["remote_url", "file"])
 
@@ -52,10 +61,21 @@ class Document(Stamped):
                 name="document_of_trip_xor_passenger",
                 violation_error_message="A document belongs to a trip or to a passenger: not both, not neither.",
             ),
+            # Two who make the same paper at once get two versions, and a task that runs twice makes one.
+            models.UniqueConstraint(
+                fields=["passenger", "kind", "paper_version"],
+                condition=Q(paper_version__isnull=False),
+                name="document_paper_version_once",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.get_kind_display()
+
+    @property
+    def is_to_be_signed(self) -> bool:
+        """The sheet to be signed: it is not what the traveller hands in."""
+        return self.paper_version is not None and self.kind in TO_BE_SIGNED
 
 
 class DiscardedFile(models.Model):

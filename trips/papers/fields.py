@@ -144,6 +144,7 @@ FIELDS = (
     MergeField("today", "today’s date", "Paper", "5 December 2026", lambda _passenger: _day(timezone.localdate())),
 )
 BY_CODE = {field.code: field for field in FIELDS}
+GUARDED_MODELS = tuple(dict.fromkeys(field.needs for field in FIELDS if field.needs))
 
 
 def nearest(name: str) -> MergeField | None:

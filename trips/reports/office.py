@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count, F, Prefetch, Q
 from django.db.models.functions import Coalesce
 
-from trips.enums import FAILED, HANDED_IN, REQUIRED_DOCUMENTS, DocumentKind, DocumentState
+from trips.enums import FAILED, HANDED_IN, REQUIRED_DOCUMENTS, TO_BE_SIGNED, DocumentKind, DocumentState
 from trips.models import Document, Passenger, Passport, Trip, Vendor
 from trips.reports import people
 from trips.reports.table import Column, Kind, Rows, Scope, Total
@@ -127,7 +127,8 @@ def passport_notes(_scope: Scope, _people: Sequence[Passenger]) -> list[str]:
 
 def with_documents(scope: Scope) -> Rows:
     """Each with their required papers; the private links among them are not read."""
-    wanted = Document.objects.filter(kind__in=REQUIRED_DOCUMENTS).defer("remote_url")
+    to_sign = Q(kind__in=TO_BE_SIGNED, paper_version__isnull=False)
+    wanted = Document.objects.filter(kind__in=REQUIRED_DOCUMENTS).exclude(to_sign).defer("remote_url")
     return passengers(scope).seated().prefetch_related(Prefetch("documents", wanted, to_attr="papers"))
 
 

@@ -202,14 +202,15 @@ _BEST_FIRST = (DocumentState.APPROVED, DocumentState.WAIVED, DocumentState.RECEI
 
 
 def required_of(passenger: Passenger) -> list[Requirement]:
-    rows = list(
-        passenger.documents.filter(kind__in=REQUIRED_DOCUMENTS).values_list("kind", "state", "rejection_reason")
-    )
+    rows = list(passenger.documents.filter(kind__in=REQUIRED_DOCUMENTS).defer("remote_url"))
     found = []
     for kind in REQUIRED_DOCUMENTS:
-        states = {state: reason for of, state, reason in rows if of == kind}
+        of_kind = [row for row in rows if row.kind == kind]
+        states = {row.state: row.rejection_reason for row in of_kind if not row.is_to_be_signed}
         best = next((state for state in _BEST_FIRST if state in states), DocumentState.MISSING)
-        found.append(Requirement(kind, best, states.get(best, "")))
+        made = max((row.paper_version or 0 for row in of_kind if row.is_to_be_signed), default=0)
+        waits = f"Version {made} was made here and waits for the signature." if made and best not in HANDED_IN else ""
+        found.append(Requirement(kind, best, " ".join(filter(None, (states.get(best, ""), waits)))))
     return found
 
 
