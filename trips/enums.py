@@ -144,3 +144,10 @@ class BatchOutcome(models.TextChoices):
 class CostBasis(models.TextChoices):
     PER_PERSON = "per_person", "Per person"
     GROUP = "group", "For the group"
+
+
+class Leg(models.TextChoices):
+    """The way of a flight or transfer, as the destination sees it."""
+
+    ARRIVAL = "arrival", "Arrival"
+    DEPARTURE = "departure", "Departure"

@@ -64,6 +64,9 @@ def _rule(model: str, *fields: str, blocking: bool = True, stored: bool = True) 
     return register
 
 
+rule = _rule  # for what stands in a module beside this one
+
+
 def rules_for(obj: Any) -> list[Rule]:
     """The rules of this row's model, in the order in which they are checked."""
     return _RULES.get(obj._meta.model_name, [])

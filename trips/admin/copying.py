@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -15,9 +17,11 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminTextInputWidget
 
 from trips import rules
+from trips.admin.base import said
 from trips.dates import add_months
 from trips.models import Trip
-from trips.services import lifecycle
+from trips.permissions import may_see
+from trips.services import lifecycle, programme
 
 
 class CopyForm(forms.Form):
@@ -43,11 +47,19 @@ class CopyForm(forms.Form):
         except OverflowError:
             self.add_error("start_date", "With this start another date of the trip is beyond the year 9999.")
             return cleaned
+        if self._itinerary_too_far():
+            self.add_error("start_date", "With this start a day of the itinerary is beyond the year 9999.")
         self.draft.derive()
         for violation in rules.violations(self.draft):
             if violation.blocking:
                 self.add_error(violation.field if violation.field in self.fields else None, violation.sentence)
         return cleaned
+
+    def _itinerary_too_far(self) -> bool:
+        last = self.trip.itinerary.order_by("day").last()
+        if last is None or self.draft.start_date is None or self.trip.start_date is None:
+            return False
+        return (dt.date.max - last.day) < (self.draft.start_date - self.trip.start_date)
 
 
 class Copying:
@@ -77,8 +89,10 @@ class Copying:
         if request.method == "POST" and form.is_valid():
             copy: Any = form.draft
             copy._history_user = request.user
-            copy.save()
-            return self._done(request, copy)
+            with transaction.atomic():
+                copy.save()
+                told = self._copy_itinerary(request, trip, copy)
+            return self._done(request, copy, told)
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
             "title": f"Copy {trip}",
@@ -87,9 +101,26 @@ class Copying:
         }
         return TemplateResponse(request, "trips/admin/copy_trip.html", context)
 
-    def _done(self, request: HttpRequest, copy: Trip) -> HttpResponseRedirect:
+    def _copy_itinerary(self, request: HttpRequest, trip: Trip, copy: Trip) -> str:
+        """What to say of it; empty without one, or where this user may not know of it."""
+        user: Any = request.user
+        if not may_see(user, "trips.itineraryitem") or not trip.itinerary.exists():
+            return ""
+        if not user.has_perm("trips.add_itineraryitem"):
+            return "The itinerary was not copied: your account may not add to one."
+        count = programme.copy_itinerary(trip=trip, copy=copy, by=user)
+        if count is None:
+            return "The itinerary was not copied: its days need a start of both trips."
+        return f"{said(count, 'itinerary entry', 'itinerary entries')} copied, moved with the start."
+
+    def _done(self, request: HttpRequest, copy: Trip, told: str) -> HttpResponseRedirect:
         url = reverse("admin:trips_trip_change", args=[copy.pk])
-        text = format_html('Copied as <a class="text-link" href="{}">{}</a>. People were not copied.', url, copy)
+        text = format_html(
+            'Copied as <a class="text-link" href="{}">{}</a>. {} People, flights and transfers were not copied.',
+            url,
+            copy,
+            told,
+        )
         self.message_user(request, text, messages.SUCCESS)  # type: ignore[attr-defined]
         for violation in rules.violations(copy):
             self.message_user(request, violation.sentence, messages.WARNING)  # type: ignore[attr-defined]

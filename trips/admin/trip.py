@@ -25,6 +25,7 @@ from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages
 from trips.admin.importing import ImportPages
 from trips.admin.money import TripMoney
+from trips.admin.programme import ProgrammePage
 from trips.admin.rooming import RoomingPage
 from trips.admin.workspace import Workspace
 from trips.forms import TripForm
@@ -51,6 +52,7 @@ class TripAdmin(
     TripBoard,
     RoomingPage,
     CalendarPages,
+    ProgrammePage,
     FilingPages,
     Copying,
     TripBulk,

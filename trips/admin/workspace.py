@@ -25,6 +25,7 @@ from trips.admin.money import balance_badge
 from trips.enums import REQUIRED_DOCUMENTS, Attendance
 from trips.gaps import GAPS, Gap
 from trips.models import Contact, Passenger, Trip
+from trips.permissions import may_see
 from trips.readiness import Readiness, readiness_of
 from trips.services import enrolment
 
@@ -222,6 +223,7 @@ class Overview:
     passengers_url: str
     trip_url: str
     licences: list[LicenceLine]  # those that warn
+    programme_url: str = ""
 
 
 def overview(request: HttpRequest, trip: Any) -> Overview:
@@ -245,7 +247,10 @@ def overview(request: HttpRequest, trip: Any) -> Overview:
     over = trip.capacity is not None and trip.enrolled_count > trip.capacity
     leaves = leaving(trip.departs_on, today)
     doubtful = [line for line in licence_lines(user, trip) if line.sentence]
-    return Overview(readiness, lines, leaves, seats, over, waiting, trip.pk, url, change, doubtful)
+    # Any of the three is on that page; who may see none of them has no such page.
+    programme = any(may_see(user, f"trips.{name}") for name in ("itineraryitem", "flight", "transfer"))
+    programme_url = reverse("admin:trips_trip_programme", args=[trip.pk]) if programme else ""
+    return Overview(readiness, lines, leaves, seats, over, waiting, trip.pk, url, change, doubtful, programme_url)
 
 
 def leaving(day: dt.date | None, today: dt.date) -> str:

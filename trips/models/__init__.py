@@ -8,6 +8,7 @@ from trips.models.licence import Licence
 from trips.models.paper import PaperTemplate
 from trips.models.payment import Payment
 from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
+from trips.models.programme import Flight, ItineraryItem, Transfer
 from trips.models.reminder import Reminder
 from trips.models.room import Room, RoomingLock, RoomPlace
 from trips.models.saved_filter import SavedFilter
@@ -24,8 +25,10 @@ __all__ = [
     "DiscardedFile",
     "Document",
     "EmergencyContact",
+    "Flight",
     "HealthRecord",
     "ImportDraft",
+    "ItineraryItem",
     "Licence",
     "PaperTemplate",
     "Passenger",
@@ -37,6 +40,7 @@ __all__ = [
     "RoomingLock",
     "SavedFilter",
     "SentReport",
+    "Transfer",
     "Trip",
     "Vendor",
 ]

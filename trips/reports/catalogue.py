@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from trips.reports import care, money, office, people
+from trips.reports import care, money, office, people, programme
 from trips.reports.table import Preset, Report, full_title
 
 STANDARD = "standard"
@@ -35,6 +35,17 @@ _OF_A_TRIP = (
         people.by_arrival,
         totals=people.by_day,
         in_pack=True,
+    ),
+    Report(
+        "itinerary",
+        "Itinerary",
+        "What happens when, day by day, also as the schedule that a licence asks for.",
+        ("trips.trip", "trips.itineraryitem"),
+        (Preset(STANDARD, "", programme.ITINERARY, notes=programme.empty_days),),
+        programme.of_trip,
+        totals=programme.days,
+        in_pack=True,
+        empty=("Nothing is planned yet", "Add what happens on the trip’s page “Programme”."),
     ),
     Report(
         "rooming",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from django.conf import settings
 from django.db.models import Case, F, When
 from django_countries import countries
 
-from trips.enums import Attendance, Occupancy
+from trips.enums import Attendance, Leg, Occupancy
 from trips.models import Passenger, Passport, Room
 from trips.reports.table import Column, Kind, Rows, Scope, Total, shown
+from trips.services import travel
 
 # Letters that are no letter with a mark; what airline systems and passports' own second line write for them.
 _LATIN = str.maketrans(
@@ -25,8 +26,9 @@ _TWO_WAYS = set("äöüåøÄÖÜÅØ")
 
 
 def of_trip(scope: Scope) -> Rows:
-    """Those booked on the trip, by name."""
-    return Passenger.objects.seated().filter(trip=scope.trip).select_related("trip", "contact", "guardian")
+    """Those booked on the trip, by name, with their flights as far as the asker may see them."""
+    people = Passenger.objects.seated().filter(trip=scope.trip).select_related("trip", "contact", "guardian")
+    return travel.with_travel(people, flights=scope.may("trips.flight"), transfers=scope.may("trips.transfer"))
 
 
 def with_passports(scope: Scope) -> Rows:
@@ -34,8 +36,9 @@ def with_passports(scope: Scope) -> Rows:
 
 
 def by_arrival(scope: Scope) -> Rows:
-    """Those booked; all come on the trip's days until there are flights, then those decide the order."""
-    return of_trip(scope)
+    """Those booked, who comes first first: flights decide, and without one the trip's own day."""
+    people = of_trip(scope)
+    return travel.in_order_of_arrival(people) if scope.may("trips.flight") else people
 
 
 def by_room(scope: Scope) -> Rows:
@@ -67,13 +70,46 @@ def first_names(passenger: Passenger) -> str:
 
 
 def arrival(passenger: Passenger) -> dt.date | None:
-    """The day somebody comes: the trip's own until there are flights, which change this one function."""
+    """The day somebody comes: their flight's, else the trip's."""
+    flight = travel.flight_of(passenger, Leg.ARRIVAL)
+    if flight is not None:
+        return flight.day
     return passenger.trip.departs_on if passenger.trip else None
 
 
 def leaving(passenger: Passenger) -> dt.date | None:
+    """The day somebody leaves: their flight's, else the trip's."""
+    flight = travel.flight_of(passenger, Leg.DEPARTURE)
+    if flight is not None:
+        return flight.day
     trip = passenger.trip
     return (trip.return_date or trip.end_date) if trip else None
+
+
+def _flight(leg: str) -> Callable[[Passenger], str]:
+    """ "AA 123 from Miami"."""
+
+    def read(passenger: Passenger) -> str:
+        flight = travel.flight_of(passenger, leg)
+        return f"{flight} {flight.where}".strip() if flight else ""
+
+    return read
+
+
+def _flight_time(leg: str) -> Callable[[Passenger], str]:
+    def read(passenger: Passenger) -> str:
+        flight = travel.flight_of(passenger, leg)
+        return f"{flight.time:%H:%M}" if flight and flight.time else ""
+
+    return read
+
+
+def _transfer(leg: str) -> Callable[[Passenger], str]:
+    def read(passenger: Passenger) -> str:
+        ride = travel.transfer_of(passenger, leg)
+        return f"{ride}, {ride.vendor}" if ride and ride.vendor else str(ride or "")
+
+    return read
 
 
 def occupancy(passenger: Passenger) -> str:
@@ -172,7 +208,22 @@ HOTEL = (NUMBER, LAST, FIRST, SEX, BORN, COUNTRY, OCCUPANCY, ROOMMATE, ARRIVES, 
 GROUND = (NUMBER, LAST, FIRST, PREFERRED, AGE, MINOR, PHONE, ARRIVES, LEAVES)
 ROOMING = (ROOM, KIND, LAST, FIRST, SEX, AGE, WANTED, ROOMMATE, ARRIVES, LEAVES, MINOR)
 ROOMING_PASSPORTS = (ROOM, KIND, LAST, FIRST, SEX, BORN, COUNTRY, DOCUMENT, WANTED, ARRIVES, LEAVES)
-ARRIVALS = (ARRIVES, LEAVES, LAST, FIRST, PREFERRED, PHONE, MINOR)
+FLIGHTS, TRANSFERS = ("trips.flight",), ("trips.transfer",)
+ARRIVALS = (
+    LAST,
+    FIRST,
+    PREFERRED,
+    ARRIVES,
+    Column("arrives_at", "Lands", _flight_time(Leg.ARRIVAL), needs=FLIGHTS, shy=True),
+    Column("arrival_flight", "Flight", _flight(Leg.ARRIVAL), needs=FLIGHTS, shy=True),
+    Column("arrival_transfer", "Fetched by", _transfer(Leg.ARRIVAL), needs=TRANSFERS, shy=True),
+    LEAVES,
+    Column("leaves_at", "Takes off", _flight_time(Leg.DEPARTURE), needs=FLIGHTS, shy=True),
+    Column("departure_flight", "Flight home", _flight(Leg.DEPARTURE), needs=FLIGHTS, shy=True),
+    Column("departure_transfer", "Brought by", _transfer(Leg.DEPARTURE), needs=TRANSFERS, shy=True),
+    PHONE,
+    MINOR,
+)
 
 
 # What stands below a table
@@ -202,17 +253,47 @@ def rooms(people: Sequence[Passenger]) -> list[Total]:
 
 
 def by_day(people: Sequence[Passenger]) -> list[Total]:
-    """How many come and leave on each day, as transfers are ordered."""
+    """How many come and leave on each day and in each hour, as transfers are ordered, and whom none meets."""
     totals = [Total("Travellers", str(len(people)))]
-    for word, read in (("Arrive", arrival), ("Leave", leaving)):
-        days = Counter(read(person) for person in people)
-        for day in sorted(days, key=lambda day: (day is None, day or dt.date.min)):
-            totals.append(Total(f"{word} {shown(day, Kind.DATE) or 'on a day not known'}", str(days[day])))
-    return totals
+    for word, leg, read in (("Arrive", Leg.ARRIVAL, arrival), ("Leave", Leg.DEPARTURE, leaving)):
+        hours = Counter((read(person), _hour(person, leg)) for person in people)
+        for day, hour in sorted(hours, key=lambda one: (one[0] is None, one[0] or dt.date.min, one[1])):
+            when = shown(day, Kind.DATE) or "on a day not known"
+            totals.append(Total(f"{word} {when}{hour}", str(hours[day, hour])))
+    return [*totals, *_without_ride(people)]
+
+
+def _hour(passenger: Passenger, leg: str) -> str:
+    flight = travel.flight_of(passenger, leg)
+    return f", {flight.time:%H}:00 to {flight.time:%H}:59" if flight and flight.time else ""
+
+
+def _without_ride(people: Sequence[Passenger]) -> list[Total]:
+    """Told only of a way for which there are transfers at all."""
+    trip = next((person.trip for person in people), None)
+    if trip is None:
+        return []
+    legs = {ride.leg for ride in trip.transfers.all()}
+    counts = {leg: sum(travel.transfer_of(person, leg) is None for person in people) for leg in Leg if leg in legs}
+    return [Total(f"Not on a transfer ({leg.label.lower()})", str(count)) for leg, count in counts.items()]
 
 
 def about_arrivals(scope: Scope, people: Sequence[Passenger]) -> list[str]:
-    return [*absent(scope, people), "The days are those of the trip."]
+    """Whose days are the trip's only, and who lands when the programme has begun."""
+    unknown = sum(travel.flight_of(person, Leg.ARRIVAL) is None for person in people)
+    told = ["Days and times are local to the place."]
+    if unknown == len(people):
+        told = ["The days are those of the trip."]
+    elif unknown:
+        told.append(f"Without a flight, so on the day of the trip: {unknown}.")
+    if scope.trip is not None and scope.may("trips.itineraryitem"):
+        begin = travel.begins(scope.trip)
+        names = ", ".join(str(one.passenger) for one in travel.late(travel.journeys(people), begin))
+        if names and begin:
+            told.append(
+                f"Land after the programme has begun ({shown(begin.date(), Kind.DATE)}, {begin:%H:%M}): {names}."
+            )
+    return [*absent(scope, people), *told]
 
 
 def absent(scope: Scope, _people: Sequence[Passenger]) -> list[str]:

@@ -150,6 +150,8 @@ class Report:
     sums: Sums = none_of
     confidential: bool = False
     in_pack: bool = False
+    # What the page of a trip says without a row, and what to do about it.
+    empty: tuple[str, str] = ("Nobody is booked on this trip", "Add passengers to the trip; its lists fill themselves.")
 
     def allowed(self, may: Callable[[str], bool]) -> list[Preset]:
         """The presets that somebody may have."""

@@ -75,6 +75,7 @@ def test_page_offers_another_strong_password_each_time_and_says_what_is_left_out
     assert {len(password) for password in passwords} == {23}
     assert pages[0].context["withheld"] == [
         "Manifest, for the airline",
+        "Itinerary",
         "Emergency sheet",
         "Medical sheet",
         "Dietary sheet",
