@@ -94,3 +94,17 @@ document.addEventListener("keydown", (event) => {
     if (field) field.focus();
     else location.assign("/find/");
 });
+
+// A choice is a text box to those who cannot see it, and has no name of its own: it takes that of its label.
+window.addEventListener("load", () => {
+    const until = performance.now() + 3000;
+    function name() {
+        document.querySelectorAll(".select2-selection__rendered:not([aria-label])").forEach((box) => {
+            const select = box.closest(".select2")?.previousElementSibling;
+            const label = select?.labels?.[0]?.textContent.trim() || select?.getAttribute("aria-label");
+            if (label) box.setAttribute("aria-label", label);
+        });
+        if (performance.now() < until) setTimeout(name, 200); // some are dressed after the page has loaded
+    }
+    name();
+});

@@ -1,0 +1,78 @@
+"""axe-core looks at the staff's pages, light and dark: nothing that it calls serious or critical."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.factories import (
+    DocumentFactory,
+    EmergencyContactFactory,
+    HealthRecordFactory,
+    PassengerFactory,
+    PassportFactory,
+    PaymentFactory,
+    TripFactory,
+)
+from tests.trips.test_browser import page  # noqa: F401 - the fixture
+from trips.services import rooming
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+GRAVE = {"serious", "critical"}
+
+
+def addresses() -> list[str]:
+    """Pages of each kind, with something on them."""
+    trip = TripFactory(name="Baracoa", start_date=dt.date.today() + dt.timedelta(days=10), price_per_person=1000)
+    for sex, wish in (("F", "Bea"), ("M", ""), ("", "")):
+        one = PassengerFactory(trip=trip, sex=sex, roommate_request=wish)
+        PassportFactory(passenger=one)
+        HealthRecordFactory(passenger=one)
+        EmergencyContactFactory(passenger=one)
+        DocumentFactory(passenger=one)
+        PaymentFactory(passenger=one)
+    rooming.fill(trip=trip)
+    lists = ("trip", "passenger", "contact", "vendor", "payment", "document", "reminder", "batch")
+    return [
+        "/",
+        "/find/?q=per",
+        *(f"/trips/{name}/" for name in lists),
+        "/trips/trip/add/",
+        f"/trips/trip/{trip.pk}/change/",
+        f"/trips/trip/{trip.pk}/passengers/",
+        f"/trips/trip/{trip.pk}/rooming/",
+        f"/trips/trip/{trip.pk}/reports/manifest/airline/",
+        "/trips/trip/board/",
+        "/trips/trip/calendar/",
+        f"/trips/passenger/{one.pk}/change/",
+        f"/trips/passenger/{one.pk}/documents/",
+        f"/trips/passenger/{one.pk}/emergency/",
+        "/ghl_sync/link/desk/",
+        "/ghl_sync/fieldrule/",
+    ]
+
+
+def grave(page: Page, axe: Axe) -> list[str]:  # noqa: F811
+    found = axe.run(page).response["violations"]
+    return [
+        f"{one['id']} ({one['impact']}): {node['html'][:160]}"
+        for one in found
+        if one["impact"] in GRAVE
+        for node in one["nodes"][:4]
+    ]
+
+
+def test_axe_finds_nothing_serious(page: Page) -> None:  # noqa: F811
+    axe, found = Axe(), {}
+    for address in addresses():
+        page.goto(address)
+        expect(page.locator(".select2-selection__rendered:not([aria-label])")).to_have_count(0)
+        for mode in ("light", "dark"):
+            page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", mode == "dark")
+            if trouble := grave(page, axe):
+                found[f"{address} {mode}"] = trouble
+
+    assert found == {}
