@@ -19,6 +19,7 @@ from unfold.decorators import action, display
 from trips.admin.base import badge, said
 from trips.admin.files import STATE_COLOURS, may_open, state_badge
 from trips.admin.licences import licence_lines
+from trips.admin.ofac import pack_url
 from trips.enums import DocumentKind
 from trips.models import Passenger
 from trips.permissions import may_see
@@ -55,6 +56,7 @@ class FilingPages:
             "owner": owner,
             "back_url": reverse(f"admin:trips_{self.opts.model_name}_change", args=[object_id]),  # type: ignore[attr-defined]
             "licences": licence_lines(user, owner),
+            "pack_url": pack_url(user, owner),
             "required": _required(owner) if isinstance(owner, Passenger) else [],
             "rows": [(row, state_badge(row), bool(row.file) and may_open(user, row)) for row in rows],
             "kinds": DocumentKind.choices,

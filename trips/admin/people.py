@@ -32,6 +32,7 @@ from trips.admin.importing import ImportPages
 from trips.admin.licences import LicenceShown
 from trips.admin.making import MakingPages
 from trips.admin.money import PassengerMoney
+from trips.admin.ofac import OfacPages
 from trips.admin.reminders import PassengerReminders
 from trips.enums import Attendance
 from trips.forms import ContactForm, EmergencyContactForm, HealthRecordForm, PassengerForm, PassportForm
@@ -185,6 +186,7 @@ class PassengerAdmin(
     PassengerBoard,
     MakingPages,
     FilingPages,
+    OfacPages,
     RequiredSet,
     LicenceShown,
     PassengerBulk,

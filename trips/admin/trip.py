@@ -25,6 +25,7 @@ from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages
 from trips.admin.importing import ImportPages
 from trips.admin.money import TripMoney
+from trips.admin.ofac import OfacPages
 from trips.admin.programme import ProgrammePage
 from trips.admin.rooming import RoomingPage
 from trips.admin.workspace import Workspace
@@ -54,6 +55,7 @@ class TripAdmin(
     CalendarPages,
     ProgrammePage,
     FilingPages,
+    OfacPages,
     Copying,
     TripBulk,
     ImportPages,

@@ -116,7 +116,7 @@ class Used:
 
 def used_on(trip: Trip) -> list[Used]:
     """The licences that the booked travellers of this trip name, those that warn first."""
-    rows: Any = trip.passengers.seated().order_by().values_list("licence", flat=True)
+    rows: Any = trip.passengers.seated().order_by("pk").values_list("licence", flat=True)
     counts: dict[str, tuple[str, int]] = {}
     for name in rows:
         key = fold_name(name)
