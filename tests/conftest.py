@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 
 from ghl_sync import schedules
+from trips.services import papers
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_HINT = "no chromium on PATH; install it with: apt-get install chromium"
@@ -117,7 +118,7 @@ KEPT_TABLES = {"django_content_type", "auth_permission"}
 
 @pytest.fixture(autouse=True, scope="session")
 def quick_flush() -> Iterator[None]:
-    """Empty the tables after a test row by row, but those of KEPT_TABLES; and put back the schedules.
+    """Empty the tables after a test row by row, but those of KEPT_TABLES. Put back schedules and templates of papers.
 
     PostgreSQL's TRUNCATE makes each table anew, 0.4 s for a few rows in all. Rows that a test changes in a kept table
     stay changed, so none may.
@@ -128,6 +129,7 @@ def quick_flush() -> Iterator[None]:
 
     def put_back(*_what: Any, **_how: Any) -> None:
         schedules.install()
+        papers.install_samples()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(connection.ops), "sql_flush", flush)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from django.apps import apps as django_apps
 from django.db import transaction
 from django_q.models import Schedule
 
@@ -12,6 +13,7 @@ from trips.models import DiscardedFile, Document, PaperTemplate
 from trips.services import documents, papers
 
 _REMOVE = "Papers: remove files of deleted documents"
+_RESUME = "Papers: go on with runs that stopped"
 
 
 def document_deleted(instance: Document, **_signal: Any) -> None:
@@ -23,15 +25,22 @@ def document_deleted(instance: Document, **_signal: Any) -> None:
 
 
 def install_schedules(**_signal: Any) -> None:
-    """What could not be removed at once is tried again every hour; an administrator may switch it off."""
+    """What could not be done at once is tried again by the clock; an administrator may switch it off."""
     Schedule.objects.get_or_create(
         name=_REMOVE,
         defaults={"func": "trips.services.documents.remove_discarded", "schedule_type": Schedule.HOURLY},
     )
+    Schedule.objects.get_or_create(
+        name=_RESUME,
+        defaults={"func": "trips.services.paper_runs.resume", "schedule_type": Schedule.MINUTES, "minutes": 1},
+    )
 
 
-def install_templates(apps: Any, **_signal: Any) -> None:
-    """The templates of papers, once their table is as this code knows it: one may migrate to a state before."""
+def install_templates(apps: Any = django_apps, **_signal: Any) -> None:
+    """The templates of papers, once their table is as this code knows it: one may migrate to a state before.
+
+    `flush` sends no `apps`.
+    """
     there = apps.all_models["trips"].get("papertemplate")
     if there is not None and _columns(there) == _columns(PaperTemplate):
         papers.install_samples()

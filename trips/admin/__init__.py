@@ -1,11 +1,24 @@
 """The staff's pages, one subject a module; importing this package registers them."""
 
-from trips.admin import batches, document, licences, papers, payment, people, reminders, reports, trip, vendor
+from trips.admin import (
+    batches,
+    document,
+    licences,
+    paper_runs,
+    papers,
+    payment,
+    people,
+    reminders,
+    reports,
+    trip,
+    vendor,
+)
 
 __all__ = [
     "batches",
     "document",
     "licences",
+    "paper_runs",
     "papers",
     "payment",
     "people",

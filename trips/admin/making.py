@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_POST
 
+from trips.admin.base import said
 from trips.admin.files import GUARDED, LOG
-from trips.models import Document, Passenger
+from trips.models import Document, PaperRun, Passenger
 from trips.papers.fields import passengers_for_papers
 from trips.permissions import may_see
 from trips.services import papers
+from trips.services.plans import MOST_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,17 @@ class Line:
 
 
 class MakingPages:
-    """Mixin for a passenger's pages."""
+    """Mixin for a passenger's pages and their list."""
+
+    @admin.action(description="Make papers…", permissions=["make_papers"])
+    def papers_selected(self, request: HttpRequest, queryset: QuerySet[Passenger]) -> HttpResponse:
+        ids = list(queryset.values_list("pk", flat=True)[: MOST_ROWS + 1])
+        runs: Any = self.admin_site.get_model_admin(PaperRun)  # type: ignore[attr-defined]
+        return runs.ask_page(request, ids, f"Papers of {said(len(ids), 'passenger', 'passengers')}")
+
+    def has_make_papers_permission(self, request: HttpRequest) -> bool:
+        user: Any = request.user
+        return bool(user.has_perm("trips.add_document"))
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view  # type: ignore[attr-defined]

@@ -206,8 +206,9 @@ class PassengerAdmin(
     )
     actions = (
         "stage_selected",
-        "move_selected",
+        "papers_selected",
         "remind_selected",
+        "move_selected",
         "remind_payment_selected",
         "cancel_selected",
         "delete_selected",

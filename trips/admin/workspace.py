@@ -224,6 +224,7 @@ class Overview:
     trip_url: str
     licences: list[LicenceLine]  # those that warn
     programme_url: str = ""
+    papers_url: str = ""
 
 
 def overview(request: HttpRequest, trip: Any) -> Overview:
@@ -250,7 +251,10 @@ def overview(request: HttpRequest, trip: Any) -> Overview:
     # Any of the three is on that page; who may see none of them has no such page.
     programme = any(may_see(user, f"trips.{name}") for name in ("itineraryitem", "flight", "transfer"))
     programme_url = reverse("admin:trips_trip_programme", args=[trip.pk]) if programme else ""
-    return Overview(readiness, lines, leaves, seats, over, waiting, trip.pk, url, change, doubtful, programme_url)
+    papers = f"{reverse('admin:trips_paperrun_ask')}?trip={trip.pk}" if user.has_perm("trips.add_document") else ""
+    return Overview(
+        readiness, lines, leaves, seats, over, waiting, trip.pk, url, change, doubtful, programme_url, papers
+    )
 
 
 def leaving(day: dt.date | None, today: dt.date) -> str:

@@ -6,6 +6,7 @@ from trips.models.document import DiscardedFile, Document
 from trips.models.imports import ColumnMapping, ImportDraft
 from trips.models.licence import Licence
 from trips.models.paper import PaperTemplate
+from trips.models.paper_run import PaperRun, PaperRunRow
 from trips.models.payment import Payment
 from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
 from trips.models.programme import Flight, ItineraryItem, Transfer
@@ -30,6 +31,8 @@ __all__ = [
     "ImportDraft",
     "ItineraryItem",
     "Licence",
+    "PaperRun",
+    "PaperRunRow",
     "PaperTemplate",
     "Passenger",
     "Passport",

@@ -62,7 +62,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const options = [...menu.options].filter((option) => option.value && option.value !== "delete_selected");
     const bar = document.createElement("div");
     bar.className = "quick-actions";
-    bar.append(...options.slice(0, 3).map((option) => {
+    bar.append(...options.slice(0, 4).map((option) => {
         const button = document.createElement("button");
         button.type = "button";
         button.textContent = option.text;

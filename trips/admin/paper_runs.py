@@ -1,0 +1,268 @@
+"""Papers of many: look at what can be made and what is missing, have them made, watch it, and take them as one ZIP.
+
+Everybody sees the runs they asked for; others' are for whoever may view runs. A file goes into somebody's ZIP only if
+they may open it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from zipfile import ZIP_STORED, ZipFile
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q, QuerySet
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.text import slugify
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from trips.admin.base import ReadOnly, badge, is_id, said
+from trips.admin.files import GUARDED, LOG, may_open
+from trips.enums import PAPER_KINDS, DocumentKind
+from trips.models import PaperRun, PaperRunRow, Passenger, Trip
+from trips.papers.fields import passengers_for_papers
+from trips.permissions import may_see
+from trips.services import paper_runs, papers
+from trips.services.plans import MOST_ROWS
+
+Outcome = PaperRunRow.Outcome
+# So many passengers and rows are named on a page; what is missing comes first.
+MOST_NAMED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A passenger on the preview, with one word or reason for each kind."""
+
+    passenger: Passenger
+    cells: list[tuple[str, str]]
+
+    @property
+    def blocked(self) -> bool:
+        return any(reason for _label, reason in self.cells)
+
+
+@admin.register(PaperRun)
+class PaperRunAdmin(ReadOnly, ModelAdmin):
+    list_display = ("title", "by", "created_at", "made", "not_made", "state")
+    list_select_related = ("by",)
+    list_per_page = 25
+    list_fullwidth = True
+    empty_title = "No papers were made for many yet"
+    empty_hint = "Tick passengers in their list and press “Make papers…”, or press Papers on a trip."
+
+    class Media:
+        css = {"all": ("trips/staff.css", "trips/bulk.css", "trips/papers.css")}
+        js = ("trips/staff.js",)
+
+    # Who may look: see the module's words.
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PaperRun]:
+        made, blocked = (Count("rows", Q(rows__outcome=outcome)) for outcome in (Outcome.MADE, Outcome.BLOCKED))
+        rows = super().get_queryset(request).annotate(made_count=made, blocked_count=blocked)
+        return rows if super().has_view_permission(request) else rows.filter(by=request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) or may_see(request.user, "trips.document")
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("make/", wrap(require_http_methods(["GET", "POST"])(self.ask_view)), name="trips_paperrun_ask"),
+            path("<int:pk>/zip/", wrap(require_GET(self.zip_view)), name="trips_paperrun_zip"),
+            path("<int:pk>/go-on/", wrap(require_POST(self.go_on_view)), name="trips_paperrun_go_on"),
+            *super().get_urls(),
+        ]
+
+    @display(description="made")
+    def made(self, run: Any) -> int:
+        return int(run.made_count)
+
+    @display(description="not made")
+    def not_made(self, run: Any) -> int:
+        return int(run.blocked_count)
+
+    @display(description="state")
+    def state(self, run: PaperRun) -> SafeString:
+        return badge("done", "good") if run.finished_at else badge("being made", "doubt")
+
+    # Asking for it
+
+    def ask_view(self, request: HttpRequest) -> HttpResponse:
+        """The preview for a trip's booked passengers or for chosen ones; with `confirm` they are made."""
+        if request.method == "GET":
+            return self.ask_page(request, *self._of_trip(request))
+        ids = [int(text) for text in request.POST.get("ids", "").split(",") if is_id(text)]
+        title = " ".join(request.POST.get("title", "").split())[:200] or "Papers"
+        kinds = [kind for kind in PAPER_KINDS if kind.value in request.POST.getlist("kinds")]
+        if "confirm" not in request.POST or not kinds:
+            if "confirm" in request.POST:
+                self.message_user(request, "Nothing was made: tick at least one kind of paper.", messages.ERROR)
+            return self.ask_page(request, ids, title)
+        self._may_make(request)
+        people = list(Passenger.objects.filter(pk__in=ids[:MOST_ROWS]))
+        run = paper_runs.start(
+            passengers=people,
+            kinds=kinds,
+            to_stage=paper_runs.SENT_STAGE if "move" in request.POST and self._may_move(request) else "",
+            title=title,
+            by=request.user,
+            key=_key(request.POST.get("key", "")),
+        )
+        LOG.info("user %s asked for run %s of papers", request.user.pk, run.pk)
+        return HttpResponseRedirect(self._url("change", run))
+
+    def ask_page(self, request: HttpRequest, ids: Sequence[int], title: str) -> HttpResponse:
+        """What can be made and what is missing, passenger by passenger."""
+        self._may_make(request)
+        if len(ids) > MOST_ROWS:
+            told = f"Only the first {MOST_ROWS:,} are taken at once; make the rest in another run."
+            self.message_user(request, told, messages.WARNING)
+        people = list(passengers_for_papers(ids[:MOST_ROWS]).order_by("legal_last_name", "legal_first_name", "pk"))
+        templates = papers.templates()
+        lines = [Line(one, _cells(request, one, templates)) for one in people]
+        counts = Counter((label, not reason) for line in lines for label, reason in line.cells)
+        labels = {one.kind: str(DocumentKind(one.kind).label) for one in templates}
+        kinds = [(kind, label, counts[label, True]) for kind, label in labels.items()]
+        lines.sort(key=lambda line: not line.blocked)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "here": reverse("admin:trips_paperrun_ask"),
+            "ids": ",".join(str(one.pk) for one in people),
+            "key": uuid.uuid4(),
+            "kinds": kinds,
+            "ready": sum(ready for _kind, _label, ready in kinds),
+            "blocked": sum(1 for line in lines for _label, reason in line.cells if reason),
+            "lines": lines[:MOST_NAMED],
+            "more": max(len(lines) - MOST_NAMED, 0),
+            "may_move": self._may_move(request),
+            "moving": len(paper_runs.to_move([line.passenger for line in lines if not line.blocked])),
+            "stage": paper_runs.SENT_STAGE.label,
+            "unchecked": [str(one) for one in templates if not one.lawyer_checked],
+            "people": said(len(people), "passenger", "passengers"),
+        }
+        return TemplateResponse(request, "trips/admin/paper_ask.html", context)
+
+    def _of_trip(self, request: HttpRequest) -> tuple[list[int], str]:
+        asked = request.GET.get("trip", "")
+        trip = Trip.objects.filter(pk=asked).first() if is_id(asked) else None
+        if trip is None:
+            raise Http404("Choose passengers in their list, or open this page from a trip.")
+        if not may_see(request.user, "trips.trip"):
+            raise PermissionDenied
+        return list(trip.passengers.seated().values_list("pk", flat=True)), f"Papers of {trip}"
+
+    def _may_make(self, request: HttpRequest) -> None:
+        user: Any = request.user
+        if not (may_see(user, "trips.passenger") and user.has_perm("trips.add_document")):
+            raise PermissionDenied
+
+    def _may_move(self, request: HttpRequest) -> bool:
+        user: Any = request.user
+        return bool(user.has_perm("trips.change_passenger"))
+
+    # Watching it
+
+    def change_view(self, request: HttpRequest, object_id: str, *_args: Any, **_kwargs: Any) -> HttpResponse:
+        """The run's page; with ?part only what changes on it, for the script that keeps it current."""
+        run = self._run(request, object_id)
+        shown = {"run": run, **self._progress(request, run)}
+        if "part" in request.GET:
+            answer = TemplateResponse(request, "trips/admin/paper_progress.html", shown)
+            answer["Cache-Control"] = "no-store"
+            return answer
+        context = {**self.admin_site.each_context(request), "title": run.title, **shown}
+        return TemplateResponse(request, "trips/admin/paper_run.html", context)
+
+    def _progress(self, request: HttpRequest, run: PaperRun) -> dict[str, Any]:
+        counts = paper_runs.counts_of(run)
+        rows = run.rows.exclude(outcome="").select_related("passenger", "document").defer("document__remote_url")
+        rows = rows.order_by("outcome", "pk")[:MOST_NAMED]  # "blocked" stands before "made"
+        names = may_see(request.user, "trips.passenger")
+        batch = run.batch if run.batch_id and self._may_move(request) else None
+        return {
+            "counts": counts,
+            "done": counts["total"] - counts["left"],
+            "stopped": paper_runs.is_stopped(run),
+            "rows": list(rows) if names else [],
+            "more": max(counts["total"] - counts["left"] - MOST_NAMED, 0),
+            "batch": batch,
+            "undo_url": reverse("admin:trips_batch_undo", args=[batch.pk]) if batch else "",
+            "zip_url": self._url("zip", run) if run.finished_at and counts["made"] else "",
+            "go_on_url": self._url("go_on", run),
+            "part_url": f"{self._url('change', run)}?part",
+        }
+
+    def go_on_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        run = self._run(request, str(pk))
+        if paper_runs.is_stopped(run):
+            paper_runs.wake(run.pk)
+            self.message_user(request, "It is in the queue again.", messages.SUCCESS)
+        return HttpResponseRedirect(self._url("change", run))
+
+    def zip_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """All that was made and that this user may open, a folder a passenger."""
+        run = self._run(request, str(pk))
+        rows = run.rows.filter(outcome=Outcome.MADE, document__isnull=False).select_related("passenger", "document")
+        rows = rows.defer("document__remote_url")
+        opened = [row for row in rows if row.document and may_open(request.user, row.document)]
+        if not opened:
+            raise PermissionDenied
+        # Papers are compressed in themselves.
+        out = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it
+        with ZipFile(out, "w", compression=ZIP_STORED) as archive:
+            for row in opened:
+                document: Any = row.document
+                with document.file.open("rb") as file:
+                    archive.writestr(f"{_folder(row)}/{row.kind}-v{document.paper_version}.pdf", file.read())
+        out.seek(0)
+        LOG.info("user %s took %s papers of run %s", request.user.pk, len(opened), run.pk)
+        name = f"{slugify(run.title)[:80] or 'papers'}-{timezone.localdate(run.created_at).isoformat()}.zip"
+        answer = FileResponse(out, as_attachment=True, filename=name, content_type="application/zip")
+        for header, value in GUARDED.items():
+            answer[header] = value
+        return answer  # type: ignore[return-value]
+
+    def _run(self, request: HttpRequest, pk: str) -> PaperRun:
+        run = self.get_queryset(request).select_related("by", "batch").filter(pk=pk).first() if is_id(pk) else None
+        if run is None:
+            raise Http404(f"There is no run of papers {pk}.")
+        if not may_see(request.user, "trips.document"):
+            raise PermissionDenied
+        return run
+
+    def _url(self, page: str, run: PaperRun) -> str:
+        return reverse(f"admin:trips_paperrun_{page}", args=[run.pk])
+
+
+def _cells(request: HttpRequest, passenger: Any, templates: Sequence[Any]) -> list[tuple[str, str]]:
+    """Each kind with what keeps this passenger's from being final."""
+    prepared = [
+        papers.prepare(template=one, passenger=passenger, may=partial(may_see, request.user)) for one in templates
+    ]
+    return [(one.label, one.blocked) for one in prepared]
+
+
+def _folder(row: PaperRunRow) -> str:
+    """A passenger's number keeps namesakes apart."""
+    return f"{slugify(str(row.passenger))[:60] or 'passenger'}-{row.passenger_id}"
+
+
+def _key(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return uuid.uuid4()
