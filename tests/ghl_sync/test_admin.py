@@ -1058,7 +1058,7 @@ def test_sidebar_shows_each_person_their_own_entries(client):
 
     groups = page.context["sidebar_navigation"]
     assert {group["title"]: [i["title"] for i in group["items"] if i["has_permission"]] for group in groups} == {
-        "Work": ["Trips"],
+        "Work": ["Trips", "Board", "Calendar"],
         "GoHighLevel": ["Issues", "Doubles"],
         "Administration": [],
     }

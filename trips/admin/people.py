@@ -25,6 +25,7 @@ from trips.admin.base import (
 )
 from trips.admin.board_cards import PassengerBoard
 from trips.admin.bulk_verbs import ContactBulk, PassengerBulk
+from trips.admin.contact_history import ContactHistory
 from trips.admin.emergency import EmergencyCard
 from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages, RequiredSet
@@ -58,7 +59,7 @@ def validity_badge(passenger: Passenger) -> SafeString:
 
 
 @admin.register(Contact)
-class ContactAdmin(ContactBulk, ImportPages, ExportPages, StaffAdmin):
+class ContactAdmin(ContactHistory, ContactBulk, ImportPages, ExportPages, StaffAdmin):
     actions = ("tag_selected", "delete_selected")
     actions_list = ("import_rows", "export_rows")
     form = ContactForm
@@ -213,7 +214,7 @@ class PassengerAdmin(
         "cancel_selected",
         "delete_selected",
     )
-    list_display = ("name", "trip", "number", "attendance", "stage", "passport_validity", "asked", "look")
+    list_display = ("name", "trip", "attendance", "stage", "passport_validity", "asked", "look")
     list_filter = (
         ("stage", ChoicesCheckboxFilter),
         ("attendance", ChoicesCheckboxFilter),
