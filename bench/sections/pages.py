@@ -50,6 +50,7 @@ def _pages() -> dict[str, str]:
         "calendar, a quarter": f"{reverse('admin:trips_trip_calendar')}?show=quarter",
         "contact list, searched": f"{contacts}?q={contact.last_name}",
         f"page of the largest trip ({trip.people} people)": reverse("admin:trips_trip_change", args=(trip.pk,)),
+        "timeline of the largest trip": reverse("admin:trips_trip_timeline", args=(trip.pk,)),
         "programme of the largest trip": reverse("admin:trips_trip_programme", args=(trip.pk,)),
         "passengers of the largest trip": reverse("admin:trips_trip_passengers", args=(trip.pk,)),
         "page of a passenger": reverse("admin:trips_passenger_change", args=(passenger.pk,)),

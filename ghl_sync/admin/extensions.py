@@ -21,11 +21,12 @@ from unfold.views import ChangeList
 from ghl_sync import tasks
 from ghl_sync.admin import forms
 from ghl_sync.admin.account import account_of, saved_sentence
-from ghl_sync.admin.badges import SHORT, badge_of, links_of
+from ghl_sync.admin.badges import SHORT, badge_of, link_of, links_of
 from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.deleting import HeldDeletes
 from ghl_sync.admin.filters import with_sync_questions
 from ghl_sync.admin.panel import panel_for
+from ghl_sync.admin.timeline import Timeline, may_look, with_sync
 from ghl_sync.admin.unlinked import WorkList
 from ghl_sync.engine import resolve
 from ghl_sync.models import Kind, Link
@@ -39,6 +40,7 @@ from trips.admin.people import (
 )
 from trips.admin.trip import TripAdmin
 from trips.models import Contact, Passenger, Trip
+from trips.services.timeline import Event
 
 # What an ID over there looks like; shorter words are names.
 _REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{12,64}")
@@ -111,6 +113,14 @@ class Mirrored(HeldDeletes):
         if obj is not None and not context.get("is_popup"):
             context["panel"] = panel_for(request, obj, may_sync=self.has_change_permission(request, obj))
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def timeline_events(self, request: HttpRequest, obj: Any) -> list[Event]:
+        """With what was sent, fetched, asked and decided; a change that an arrival made is told by the arrival."""
+        events: list[Event] = super().timeline_events(request, obj)
+        link = link_of(obj)
+        if link is None or not may_look(request.user, link):
+            return events
+        return with_sync(events, Timeline(link, request.user))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

@@ -29,6 +29,7 @@ from ghl_sync.mapping.table import MAPS
 from ghl_sync.models import Arrival, Conflict, Drift, Issue, Link, WebhookEvent, Write
 from trips.models import Contact, Trip, Vendor
 from trips.permissions import may_see
+from trips.services import timeline
 
 ENTRIES_A_PAGE = 20
 # So many rows of each source are read; older ones are in the history page and the lists of the sync.
@@ -416,6 +417,37 @@ def _value(kind: str, row: FieldMap, holder: Any, names: dict[Any, dict[int, str
     return names[model][target]
 
 
+# The timeline of the record itself
+
+
+def with_sync(events: Sequence[timeline.Event], told: Timeline) -> list[timeline.Event]:
+    """A record's own events and what moved between the two systems, as one stream, newest first.
+
+    A change that nobody made by hand, this close to an arrival, is what the arrival wrote, and the arrival tells it.
+    """
+    moments = [arrival.at for arrival in told.arrivals]
+
+    def arrived(event: timeline.Event) -> bool:
+        unclaimed = event.kind == "~" and event.by_itself and not event.way
+        return unclaimed and any(abs(event.at - moment) < SAME_ACT for moment in moments)
+
+    own = [event for event in events if not arrived(event)]
+    return sorted([*own, *map(_as_event, told.entries())], key=lambda event: event.at, reverse=True)
+
+
+def _as_event(entry: Entry) -> timeline.Event:
+    came = entry.who in CAME.values()
+    return timeline.Event(
+        entry.at,
+        entry.what,
+        "" if came else entry.who,
+        f"GoHighLevel, {entry.who}" if came else "GoHighLevel",
+        [timeline.Step(step.label, step.after, step.before) for step in entry.steps],
+        entry.note,
+        entry.trouble,
+    )
+
+
 # The page
 
 
@@ -432,9 +464,9 @@ def timeline_view(request: HttpRequest, link_id: int, site: Any) -> HttpResponse
         raise Http404("There is no such record.")
     if not may_look(request.user, link):
         raise PermissionDenied
-    timeline = Timeline(link, request.user)
-    history = timeline.history()
-    page = Paginator(timeline.entries(history), ENTRIES_A_PAGE).get_page(request.GET.get("p", 1))
+    told = Timeline(link, request.user)
+    history = told.history()
+    page = Paginator(told.entries(history), ENTRIES_A_PAGE).get_page(request.GET.get("p", 1))
     context = {
         **site.each_context(request),
         "title": f"Timeline of {link.label or link}",
@@ -443,7 +475,7 @@ def timeline_view(request: HttpRequest, link_id: int, site: Any) -> HttpResponse
         "record_url": record_url(request.user, link),
         "page": page,
         "last_read": moment_of(link.remote_seen_at) if link.remote_seen_at else "",
-        "sources": timeline.sources(history),
+        "sources": told.sources(history),
     }
     return TemplateResponse(request, "admin/ghl_sync/timeline.html", context)
 

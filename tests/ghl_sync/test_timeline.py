@@ -342,3 +342,23 @@ def test_what_is_gone_is_not_opened_in_gohighlevel(client: Any, ana: Any) -> Non
     gone = offering()
     Link.objects.filter(pk=link.pk).update(gone_at=None)
     assert (gone, offering()) == ([], addresses)
+
+
+def test_a_record_s_own_timeline_has_the_sync_in_its_stream(
+    session: Session, connected: Sandbox, client: Any, ana: Any
+) -> None:
+    trip = a_trip(description="Old", capacity=10)
+    due.run_due(session)
+    connected.store.edit(link_of(trip).remote_id, fields={"max_passengers": 12})
+    pull(session, full=True)
+    page = client.get(reverse("admin:trips_trip_timeline", args=[trip.pk]))
+    stream = [(event.what, event.who, event.way) for event in page.context["page"].object_list]
+    # What the pull wrote is told once, by the arrival, and not by history as well.
+    assert stream == [
+        ("Came from GoHighLevel", "", "GoHighLevel, pull"),
+        ("Sent to GoHighLevel", "", "GoHighLevel"),
+        ("Created in GoHighLevel", "", "GoHighLevel"),
+        ("Trip added", "", ""),
+    ]
+    came = page.context["page"].object_list[0].steps
+    assert [(step.label, step.before, step.after) for step in came] == [("capacity", "10", "12")]

@@ -35,6 +35,7 @@ from trips.admin.making import MakingPages
 from trips.admin.money import PassengerMoney
 from trips.admin.ofac import OfacPages
 from trips.admin.reminders import PassengerReminders
+from trips.admin.timeline import TimelinePage
 from trips.enums import Attendance
 from trips.forms import ContactForm, EmergencyContactForm, HealthRecordForm, PassengerForm, PassportForm
 from trips.gaps import GAPS, lacking
@@ -185,6 +186,7 @@ class PassengerAdmin(
     EmergencyCard,
     PassengerReminders,
     PassengerBoard,
+    TimelinePage,
     MakingPages,
     FilingPages,
     OfacPages,
@@ -196,7 +198,7 @@ class PassengerAdmin(
     PassengerMoney,
     StaffAdmin,
 ):
-    actions_detail = (*PassengerMoney.actions_detail, "documents", "emergency_card")
+    actions_detail = (*PassengerMoney.actions_detail, "documents", "emergency_card", "to_timeline")
     actions_list = ("to_board", "import_rows", "export_rows")
     form = PassengerForm
     inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)

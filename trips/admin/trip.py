@@ -28,6 +28,7 @@ from trips.admin.money import TripMoney
 from trips.admin.ofac import OfacPages
 from trips.admin.programme import ProgrammePage
 from trips.admin.rooming import RoomingPage
+from trips.admin.timeline import TimelinePage
 from trips.admin.workspace import Workspace
 from trips.forms import TripForm
 from trips.models import Trip
@@ -54,6 +55,7 @@ class TripAdmin(
     RoomingPage,
     CalendarPages,
     ProgrammePage,
+    TimelinePage,
     FilingPages,
     OfacPages,
     Copying,

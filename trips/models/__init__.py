@@ -5,6 +5,7 @@ from trips.models.cost import Cost
 from trips.models.document import DiscardedFile, Document
 from trips.models.imports import ColumnMapping, ImportDraft
 from trips.models.licence import Licence
+from trips.models.note import Note
 from trips.models.paper import PaperTemplate
 from trips.models.paper_run import PaperRun, PaperRunRow
 from trips.models.payment import Payment
@@ -31,6 +32,7 @@ __all__ = [
     "ImportDraft",
     "ItineraryItem",
     "Licence",
+    "Note",
     "PaperRun",
     "PaperRunRow",
     "PaperTemplate",
