@@ -60,7 +60,7 @@ def draw(paper: Filled, *, foot: str, mark: str = "") -> bytes:
 def strange_letters(paper: Filled) -> set[str]:
     """Letters of the paper that would be printed as boxes."""
     texts = (paper.title, *(part.text for block in paper.blocks for part in block.parts))
-    return {char for text in texts for char in unprintable(text)}
+    return unprintable("".join(set("".join(texts))))
 
 
 def _story(paper: Filled, room: float) -> list[Flowable]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from trips.papers.fields import BY_CODE, FIELDS, MergeField, nearest
 
@@ -121,7 +122,8 @@ def filled(*, title: str, body: str, read: Read) -> Filled:
     return Filled(heading, blocks, tuple(missing))
 
 
-def blocks_of(text: str) -> list[Block]:
+@lru_cache(maxsize=64)  # a group's papers have the same few wordings
+def blocks_of(text: str) -> tuple[Block, ...]:
     """Line by line; lines of a paragraph that follow each other are one."""
     blocks: list[Block] = []
     lines: list[str] = []
@@ -140,7 +142,7 @@ def blocks_of(text: str) -> list[Block]:
         elif line.strip():
             lines.append(line.strip())
     end_paragraph()
-    return blocks
+    return tuple(blocks)
 
 
 def _single(line: str) -> Block | None:

@@ -88,10 +88,10 @@ def is_stopped(run: PaperRun) -> bool:
 
 
 def resume() -> int:
-    """By the clock: go on with what nobody is at; how many runs it was."""
+    """By the clock: put what nobody is at into the queue, each a task of its own; how many runs it was."""
     stopped = [run for run in PaperRun.objects.filter(finished_at__isnull=True) if is_stopped(run)]
     for run in stopped:
-        work(run.pk)
+        wake(run.pk)
     return len(stopped)
 
 

@@ -96,6 +96,7 @@ def test_killed_worker_costs_nothing_and_makes_nothing_twice(trip, admin_user, m
     PaperRun.objects.update(leased_until=timezone.now() - dt.timedelta(seconds=1))
 
     resumed = paper_runs.resume()
+    paper_runs.work(OrmQ.objects.latest("pk").task["args"][0])
 
     assert (after_kill, held, resumed) == (1, 1, 1)
     assert [version for _passenger, _kind, version in documents()] == [1, 1, 1]

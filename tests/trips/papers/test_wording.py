@@ -24,14 +24,14 @@ def text_of(content):
 def test_marks_become_blocks_and_nothing_else_has_a_meaning():
     body = "# Head\nOne **bold\nline** {% now %}\n\n- item\n---\n[sign: Traveller]\n<b>plain</b>"
 
-    assert wording.blocks_of(body) == [
+    assert wording.blocks_of(body) == (
         Block(Shape.HEADING, (Part("Head"),)),
         Block(Shape.TEXT, (Part("One "), Part("bold\nline", True), Part(" {% now %}"))),
         Block(Shape.ITEM, (Part("item"),)),
         Block(Shape.RULE),
         Block(Shape.SIGN, (Part("Traveller"),)),
         Block(Shape.TEXT, (Part("<b>plain</b>"),)),
-    ]
+    )
 
 
 @pytest.mark.parametrize(
