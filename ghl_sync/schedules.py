@@ -30,6 +30,7 @@ class Wanted:
 WANTED = (
     Wanted("send what is due", "ghl_sync.tasks.sweep", 1),
     Wanted("fetch changes", "ghl_sync.tasks.pull_changes", 5),
+    Wanted("copy linked files", "ghl_sync.tasks.copy_files", 5),
     Wanted("refresh definitions", "ghl_sync.tasks.refresh_definitions", 60),
     Wanted("forget old webhooks", "ghl_sync.tasks.forget_events", None),
     Wanted("fetch everything", "ghl_sync.tasks.pull_everything", None),

@@ -24,6 +24,7 @@ from ghl_sync.engine import (
     binding,
     deleting,
     due,
+    files,
     guards,
     inbox,
     mending,
@@ -267,6 +268,17 @@ def pull_here(*, full: bool, by: int | None = None, progress: pulling.Progress |
 
     _run(pull)
     return complete
+
+
+def copy_files() -> None:
+    """Bring the files that records link to into our own storage, a slice at a time."""
+    _run(_copy_files)
+
+
+def _copy_files(session: Session) -> None:
+    session.check_fetching()
+    if not files.copy_due(session.config, seconds=SLICE_SECONDS):
+        async_task("ghl_sync.tasks.copy_files")
 
 
 def compare_everything(by: int | None = None) -> None:

@@ -210,6 +210,13 @@ GHL_DELETE_HOLD_SECONDS = seconds("GHL_DELETE_HOLD_SECONDS", 600)
 GHL_TIMEOUT_SECONDS = seconds("GHL_TIMEOUT_SECONDS", 20, least=0.1)
 GHL_CALLS_IN_FLIGHT = count("GHL_CALLS_IN_FLIGHT", 4, most=32)
 GHL_WAIT_SCALE = seconds("GHL_WAIT_SCALE", 1.0)
+GHL_COPY_FILES = flag("GHL_COPY_FILES", default=True)
+GHL_FILE_SECONDS = seconds("GHL_FILE_SECONDS", 60, least=1)
+GHL_FILE_HOSTS = read(
+    "GHL_FILE_HOSTS",
+    env.list,
+    default=["services.leadconnectorhq.com", "storage.googleapis.com", "assets.cdn.filesafe.space"],
+)
 GHL_MIRROR_SENSITIVE = choice("GHL_MIRROR_SENSITIVE", "ask", ("ask", "both", "pull", "push", "off"))
 
 # Webhooks. The default key is the one that HighLevel publishes for all apps of its marketplace (API notes §10).

@@ -123,12 +123,24 @@ class _GuardedHTTPS(_GuardedMixin, HTTPSConnection):
     pass
 
 
-class _HTTPPool(HTTPConnectionPool):
+class HTTPPool(HTTPConnectionPool):
     ConnectionCls = _GuardedHTTP
 
 
-class _HTTPSPool(HTTPSConnectionPool):
+class HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _GuardedHTTPS
+
+
+@contextmanager
+def until(ends: float) -> Iterator[None]:
+    """Within the block what the pools above send and read is over at this moment of the monotonic clock."""
+    _guard.check, _guard.sent, _guard.ends = (lambda: time.monotonic() < ends), False, ends
+    try:
+        yield
+    except _DeadlinePassed:
+        raise TimeoutError("the time to send this in is over") from None
+    finally:
+        _guard.check = _guard.ends = None
 
 
 class _GuardedAdapter(HTTPAdapter):
@@ -136,7 +148,7 @@ class _GuardedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        self.poolmanager.pool_classes_by_scheme = {"http": HTTPPool, "https": HTTPSPool}
 
 
 @dataclass(frozen=True, slots=True)

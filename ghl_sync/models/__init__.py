@@ -6,6 +6,7 @@ from ghl_sync.models.change import Cause, Change, Lane
 from ghl_sync.models.conflict import Conflict, Issue
 from ghl_sync.models.drift import Drift
 from ghl_sync.models.event import WebhookEvent, WebhookRefusal
+from ghl_sync.models.file_copy import FileCopy
 from ghl_sync.models.guard import Approval, Blank, DeletedRecord
 from ghl_sync.models.link import Kind, Link, State, kind_of
 from ghl_sync.models.remote import Location, Pipeline, RateSlot, RemoteField, Stage, WantedOption
@@ -25,6 +26,7 @@ __all__ = [
     "Direction",
     "Drift",
     "FieldRule",
+    "FileCopy",
     "Issue",
     "Kind",
     "Lane",

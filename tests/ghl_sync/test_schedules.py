@@ -20,6 +20,7 @@ def rows() -> list[tuple[str, str, str, int | None, int]]:
 
 WHOLE = [
     ("TripBuilder: compare everything", "ghl_sync.tasks.compare_everything", "D", None, -1),
+    ("TripBuilder: copy linked files", "ghl_sync.tasks.copy_files", "I", 5, -1),
     ("TripBuilder: fetch changes", "ghl_sync.tasks.pull_changes", "I", 5, -1),
     ("TripBuilder: fetch everything", "ghl_sync.tasks.pull_everything", "D", None, -1),
     ("TripBuilder: forget old webhooks", "ghl_sync.tasks.forget_events", "D", None, -1),
@@ -30,7 +31,7 @@ WHOLE = [
 
 def test_installing_twice_makes_each_once() -> None:
     Schedule.objects.all().delete()
-    assert schedules.install() == 6
+    assert schedules.install() == 7
     assert schedules.install() == 0
     assert rows() == WHOLE
 

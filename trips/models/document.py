@@ -55,6 +55,10 @@ class Document(Stamped):
 
     class Meta:
         ordering = ["kind", "pk"]
+        indexes = [
+            # Read: the files that stand behind a link and are not here yet.
+            models.Index(fields=["id"], condition=Q(file="") & ~Q(remote_url=""), name="document_only_linked"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(trip__isnull=True, passenger__isnull=False) | Q(trip__isnull=False, passenger__isnull=True),

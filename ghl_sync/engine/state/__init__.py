@@ -109,6 +109,13 @@ from ghl_sync.engine.state.events import (
     uncount_try,
     waiting_events,
 )
+from ghl_sync.engine.state.files import (
+    claim_file,
+    file_failed,
+    file_is_here,
+    tries_of_file,
+    try_files_again,
+)
 from ghl_sync.engine.state.guards import (
     allow_deletes,
     answer_approval,
@@ -244,6 +251,7 @@ __all__ = [
     "choose",
     "claim",
     "claim_field",
+    "claim_file",
     "close_absent",
     "close_conflicts",
     "close_events",
@@ -264,6 +272,8 @@ __all__ = [
     "ensure_link",
     "ensure_links",
     "field_lease_left",
+    "file_failed",
+    "file_is_here",
     "finish_run",
     "forget_agreed",
     "forget_agreements",
@@ -365,6 +375,8 @@ __all__ = [
     "to_delete_again",
     "tombstone_done",
     "tombstones",
+    "tries_of_file",
+    "try_files_again",
     "try_unsendable_again",
     "uncount_try",
     "unfinished_run",
