@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth import get_user_model
 from playwright.sync_api import Page, expect
 
 from tests.factories import (
@@ -18,7 +20,8 @@ from tests.factories import (
     TripFactory,
 )
 from tests.trips.test_browser import page  # noqa: F401 - the fixture
-from trips.services import rooming
+from trips.models import PaperRunRow, PaperTemplate
+from trips.services import paper_runs, rooming
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 GRAVE = {"serious", "critical"}
@@ -35,7 +38,16 @@ def addresses() -> list[str]:
         DocumentFactory(passenger=one)
         PaymentFactory(passenger=one)
     rooming.fill(trip=trip)
-    lists = ("trip", "passenger", "contact", "vendor", "payment", "document", "reminder", "batch")
+    run = paper_runs.start(
+        passengers=[one],
+        kinds=["mou"],
+        to_stage="",
+        title="Papers",
+        by=get_user_model().objects.get(),
+        key=uuid.uuid4(),
+    )
+    PaperRunRow.objects.update(outcome="blocked", reason="MISSING: sex.")
+    lists = ("trip", "passenger", "contact", "vendor", "payment", "document", "reminder", "batch", "paperrun")
     return [
         "/",
         "/find/?q=per",
@@ -50,6 +62,9 @@ def addresses() -> list[str]:
         f"/trips/passenger/{one.pk}/change/",
         f"/trips/passenger/{one.pk}/documents/",
         f"/trips/passenger/{one.pk}/emergency/",
+        f"/trips/papertemplate/{PaperTemplate.objects.latest('pk').pk}/change/",
+        f"/trips/paperrun/make/?trip={trip.pk}",
+        f"/trips/paperrun/{run.pk}/change/",
         "/ghl_sync/link/desk/",
         "/ghl_sync/fieldrule/",
     ]

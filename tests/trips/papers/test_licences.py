@@ -94,7 +94,7 @@ def test_a_trip_names_its_licences_once_each_those_that_warn_first(django_assert
     licence(name="Family visits (515.561)")
     trip = factories.TripFactory(passengers=5)
     for passenger, named in zip(
-        trip.passengers.all(), (NAME, NAME.upper(), "Family visits (515.561)", "", NAME), strict=True
+        trip.passengers.order_by("number"), (NAME, NAME.upper(), "Family visits (515.561)", "", NAME), strict=True
     ):
         passenger.licence = named
         passenger.attendance = "cancelled" if passenger.number == 5 else "booked"
