@@ -32,7 +32,7 @@ from trips.services import stages
 from trips.services.plans import Plan
 
 # Cards of a column; the rest is a link to the list.
-CARDS = 20
+CARDS = 15
 UPCOMING, ALL = "upcoming", "all"
 
 
