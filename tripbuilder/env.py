@@ -11,6 +11,7 @@ import binascii
 import re
 import zoneinfo
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -150,9 +151,36 @@ def http_url(name: str, default: str) -> str:
     """An http(s) address without a trailing slash."""
     value = read(name, env.str, default).rstrip("/")
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise ImproperlyConfigured(f"{name} is {value!r}; give a full address such as {default}.")
+    if value and (parts.scheme not in {"http", "https"} or not parts.netloc):
+        such = default or "https://s3.example.com"
+        raise ImproperlyConfigured(f"{name} is {value!r}; give a full address such as {such}.")
     return value
+
+
+def bucket(name: str, *, url: str, region: str, key: str, secret: str) -> dict[str, Any]:
+    """The entry of STORAGES for a private bucket. Without key and secret the machine's own role is asked."""
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        raise ImproperlyConfigured(
+            f"PRIVATE_BUCKET is {name!r}, and what it takes is not installed: pip install -r requirements-s3.txt"
+        )
+    if bool(key) != bool(secret):
+        lacking = "PRIVATE_BUCKET_SECRET" if key else "PRIVATE_BUCKET_KEY"
+        raise ImproperlyConfigured(f"{lacking} is empty; give key and secret of the bucket, or neither.")
+    return {
+        "BACKEND": "trips.bucket.PrivateBucket",
+        "OPTIONS": {
+            "bucket_name": name,
+            "endpoint_url": url or None,
+            "region_name": region or None,
+            "access_key": key or None,
+            "secret_key": secret or None,
+            "default_acl": None,  # the bucket's own; many refuse to be told
+            "file_overwrite": False,
+            "signature_version": "s3v4",
+            # With an address of its own a bucket is a path below it: few besides Amazon give each a name.
+            "addressing_style": "path" if url else None,
+        },
+    }
 
 
 def fernet_keys(name: str) -> list[str]:

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
 from tripbuilder.env import (
+    bucket,
     choice,
     code,
     count,
@@ -152,11 +153,21 @@ STATIC_ROOT = BASE_DIR / "static_collected"
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").exists() else []
 # Passport scans and other papers. No web server may reach this folder: a view hands its files out.
 PRIVATE_ROOT = Path(read("PRIVATE_ROOT", env.str, default="") or BASE_DIR / "private")
+# Or a bucket that speaks S3; what is in the folder has to be copied there by hand.
+PRIVATE_BUCKET = read("PRIVATE_BUCKET", env.str, default="")
 UPLOAD_MAX_MB = count("UPLOAD_MAX_MB", 15, most=500)
 TESTING = "pytest" in sys.modules
 STORAGES = {
     "default": {"BACKEND": "trips.storage.PrivateFolder", "OPTIONS": {"location": PRIVATE_ROOT}},
-    "private": {
+    "private": bucket(
+        PRIVATE_BUCKET,
+        url=http_url("PRIVATE_BUCKET_URL", ""),
+        region=read("PRIVATE_BUCKET_REGION", env.str, default=""),
+        key=read("PRIVATE_BUCKET_KEY", env.str, default=""),
+        secret=read("PRIVATE_BUCKET_SECRET", env.str, default=""),
+    )
+    if PRIVATE_BUCKET
+    else {
         "BACKEND": "trips.storage.PrivateFolder",
         "OPTIONS": {"location": PRIVATE_ROOT, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
     },

@@ -6,12 +6,14 @@ from typing import NoReturn
 
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
+NO_ADDRESS = "A private file has no address. Link to the document's own view, which asks who wants it."
+
 
 class PrivateFolder(FileSystemStorage):
     """A folder whose files have no address; only a view that asks for the permission opens them."""
 
     def url(self, name: str | None) -> NoReturn:
-        raise ValueError("A private file has no address. Link to the document's own view, which asks who wants it.")
+        raise ValueError(NO_ADDRESS)
 
 
 def private_storage() -> Storage:

@@ -20,7 +20,7 @@ from tests.factories import (
     TripFactory,
 )
 from tests.trips.test_browser import page  # noqa: F401 - the fixture
-from trips.models import PaperRunRow, PaperTemplate
+from trips.models import Licence, PaperRunRow, PaperTemplate
 from trips.services import paper_runs, rooming
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -30,8 +30,9 @@ GRAVE = {"serious", "critical"}
 def addresses() -> list[str]:
     """Pages of each kind, with something on them."""
     trip = TripFactory(name="Baracoa", start_date=dt.date.today() + dt.timedelta(days=10), price_per_person=1000)
+    licence = Licence.objects.create(name="Family visits (515.561)", valid_until=dt.date(2026, 1, 1))
     for sex, wish in (("F", "Bea"), ("M", ""), ("", "")):
-        one = PassengerFactory(trip=trip, sex=sex, roommate_request=wish)
+        one = PassengerFactory(trip=trip, sex=sex, roommate_request=wish, licence=licence.name)
         PassportFactory(passenger=one)
         HealthRecordFactory(passenger=one)
         EmergencyContactFactory(passenger=one)
@@ -47,7 +48,8 @@ def addresses() -> list[str]:
         key=uuid.uuid4(),
     )
     PaperRunRow.objects.update(outcome="blocked", reason="MISSING: sex.")
-    lists = ("trip", "passenger", "contact", "vendor", "payment", "document", "reminder", "batch", "paperrun")
+    people = ("trip", "passenger", "contact", "vendor")
+    lists = (*people, "payment", "document", "licence", "reminder", "batch", "paperrun")
     return [
         "/",
         "/find/?q=per",
@@ -56,6 +58,8 @@ def addresses() -> list[str]:
         f"/trips/trip/{trip.pk}/change/",
         f"/trips/trip/{trip.pk}/passengers/",
         f"/trips/trip/{trip.pk}/rooming/",
+        f"/trips/trip/{trip.pk}/ofac/",
+        "/trips/licence/names/",
         f"/trips/trip/{trip.pk}/reports/manifest/airline/",
         "/trips/trip/board/",
         "/trips/passenger/board/",
