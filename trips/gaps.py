@@ -136,9 +136,13 @@ def lacking(passengers: Any, code: str, today: dt.date) -> Any:
     return BY_CODE[code].narrow(passengers.filter(attendance__in=SEATED), today)
 
 
-def with_gaps(passengers: Any, today: dt.date) -> Any:
-    """Adds a column `gap_<code>` for each gap: 1 where it is open, else 0. Ask it of those who are booked."""
-    base = passengers.model._base_manager
+def with_gaps(passengers: Any, today: dt.date, among: Q | None = None) -> Any:
+    """Adds a column `gap_<code>` for each gap: 1 where it is open, else 0. Ask it of those who are booked.
+
+    `among` repeats what narrows `passengers`. Of some hundreds PostgreSQL answers each question for the whole table
+    first and then looks them up; told again inside, it reads only those.
+    """
+    base = passengers.model._base_manager.filter(among or Q())
     for gap in GAPS:
         open_here = Exists(gap.narrow(base.filter(pk=OuterRef("pk")), today))
         column = Case(When(open_here, then=1), default=0, output_field=IntegerField())

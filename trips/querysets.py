@@ -139,8 +139,8 @@ class PassengerQuerySet(models.QuerySet[Any]):
         """Those booked who have the gap `code` of `trips.gaps`."""
         return gaps.lacking(self, code, today)
 
-    def with_gaps(self, today: dt.date) -> Self:
-        return gaps.with_gaps(self, today)
+    def with_gaps(self, today: dt.date, among: Q | None = None) -> Self:
+        return gaps.with_gaps(self, today, among)
 
     def with_documents(self) -> Self:
         """Adds `documents_held`: how many of the required kinds are handed in or waived."""

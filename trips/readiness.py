@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
 from trips import gaps
 from trips.models import Passenger, Trip
@@ -54,7 +54,8 @@ def percent(done: int, total: int) -> int:
 
 def readiness_of(trips: Collection[Trip], today: dt.date) -> dict[int, Readiness]:
     """By the trips' ids, with one query for all of them."""
-    booked = Passenger.objects.filter(trip__in=[trip.pk for trip in trips]).seated().with_gaps(today)
+    theirs = Q(trip__in=[trip.pk for trip in trips])
+    booked = Passenger.objects.filter(theirs).seated().with_gaps(today, theirs)
     sums = {f"open_{gap.code}": Sum(f"gap_{gap.code}") for gap in gaps.GAPS}
     counted: dict[int, Any] = {
         row["trip"]: row for row in booked.order_by().values("trip").annotate(people=Count("pk"), **sums)
