@@ -86,8 +86,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 // `/` goes to the search of the page; where there is none, to the one over everything.
-document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+window.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.target.closest("input, textarea, select, [contenteditable]")) return;
     const field = document.querySelector("#searchbar, #find");
     event.preventDefault();
