@@ -53,6 +53,9 @@ def _pages() -> dict[str, str]:
         "timeline of the largest trip": reverse("admin:trips_trip_timeline", args=(trip.pk,)),
         "programme of the largest trip": reverse("admin:trips_trip_programme", args=(trip.pk,)),
         "passengers of the largest trip": reverse("admin:trips_trip_passengers", args=(trip.pk,)),
+        "documents of the largest trip": reverse("admin:trips_trip_filing", args=(trip.pk,)),
+        "OFAC packs of the largest trip": reverse("admin:trips_trip_ofac", args=(trip.pk,)),
+        "papers of the largest trip, to be made": f"{reverse('admin:trips_paperrun_ask')}?trip={trip.pk}",
         "page of a passenger": reverse("admin:trips_passenger_change", args=(passenger.pk,)),
         "work list “Not linked to a trip”": reverse("admin:trips_passenger_unlinked"),
     }

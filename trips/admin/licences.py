@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from trips.admin.base import StaffAdmin, badge, day, said
 from trips.admin.bulk import with_undo
 from trips.forms import LicenceForm
 from trips.models import Licence, Passenger, Trip
-from trips.papers.licences import Register, Standing, used_on
+from trips.papers.licences import Register, Standing, doubtful, used_on
 from trips.permissions import may_see
 from trips.services import licences
 from trips.text import fold_search
@@ -121,6 +122,13 @@ def licence_lines(user: Any, owner: Trip | Passenger) -> list[Line]:
     if isinstance(owner, Trip):
         return [_line(one.name, one.standing, one.count) for one in used_on(owner)]
     return [_line(owner.licence, Register().standing_of(owner), None)] if owner.licence else []
+
+
+def doubtful_lines(user: Any, passengers: Iterable[Passenger]) -> list[Line]:
+    """The licences of chosen travellers that do not hold on their trips; nothing for who may not see them."""
+    if not may_see(user, "trips.licence"):
+        return []
+    return [_line(one.name, one.standing, one.count) for one in doubtful(passengers)]
 
 
 def _line(name: str, standing: Standing, count: int | None) -> Line:

@@ -30,6 +30,7 @@ from unfold.decorators import display
 
 from trips.admin.base import ReadOnly, badge, is_id, said
 from trips.admin.files import GUARDED, LOG, may_open
+from trips.admin.licences import doubtful_lines
 from trips.enums import PAPER_KINDS, DocumentKind
 from trips.models import PaperRun, PaperRunRow, Passenger, Trip
 from trips.papers.fields import passengers_for_papers
@@ -151,6 +152,7 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
             "may_move": self._may_move(request),
             "moving": len(paper_runs.to_move([line.passenger for line in lines if not line.blocked])),
             "stage": paper_runs.SENT_STAGE.label,
+            "licences": doubtful_lines(request.user, people),
             "unchecked": [str(one) for one in templates if not one.lawyer_checked],
             "people": said(len(people), "passenger", "passengers"),
         }

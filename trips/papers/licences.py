@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,3 +127,15 @@ def used_on(trip: Trip) -> list[Used]:
     register = Register()
     found = [Used(name, count, register.standing(name, trip)) for name, count in counts.values()]
     return sorted(found, key=lambda one: (not one.standing.warns, one.name))
+
+
+def doubtful(passengers: Iterable[Passenger]) -> list[Used]:
+    """What is wrong with the licences of these travellers on their trips, each sentence once; they come with `trip`."""
+    register = Register()
+    found: dict[str, Used] = {}
+    for passenger in passengers:
+        standing = register.standing_of(passenger)
+        if standing.warns:
+            before = found.get(standing.sentence)
+            found[standing.sentence] = Used(passenger.licence, before.count + 1 if before else 1, standing)
+    return list(found.values())

@@ -16,7 +16,7 @@ from ghl_sync import tasks
 from ghl_sync.client import files as client_files
 from ghl_sync.client.errors import Refused, TryLater
 from ghl_sync.conf import config
-from ghl_sync.engine import files, state
+from ghl_sync.engine import files, local, state
 from ghl_sync.models import FileCopy
 from tests import factories
 from tests.trips.papers.conftest import pdf, private_folder  # noqa: F401 - the folder is empty before and after
@@ -163,3 +163,19 @@ def test_switched_off_or_not_connected_nothing_is_fetched(settings: Any, connect
 
     document.refresh_from_db()
     assert document.file
+
+
+def test_a_copy_outlives_its_record_s_link_and_is_not_fetched_twice(session: Any, served: list[Any]) -> None:
+    passenger = factories.PassengerFactory()
+    here = local.Local("passenger", passenger)
+    file = {"url": LINK, "name": "MOU.pdf", "mimetype": "application/pdf", "size": 9}
+    local.store_documents(here, {"opportunity.mou": [file]})
+    served.append(pdf())
+    copied()
+
+    local.store_documents(here, {"opportunity.mou": [file]})  # the next pull
+    local.store_documents(here, {"opportunity.mou": None})  # the record was deleted or its file taken out
+    copied()
+
+    document = Document.objects.get()
+    assert (bool(document.file), document.original_name, document.passenger) == (True, "MOU.pdf", passenger)

@@ -128,6 +128,7 @@ def test_an_expired_licence_is_named_on_every_page_and_after_the_save(admin_clie
         page_of(trip),
         reverse("admin:trips_trip_change", args=[trip.pk]),
         reverse("admin:trips_trip_passengers", args=[trip.pk]),
+        f"{reverse('admin:trips_paperrun_ask')}?trip={trip.pk}",
     )
     for address in addresses:
         assert sentence in admin_client.get(address).content.decode(), address
