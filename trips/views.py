@@ -203,6 +203,8 @@ def departure_pack(request: HttpRequest, trip_id: int) -> HttpResponse:
     inside, withheld = catalogue.packed(may_of(request.user))
     if not inside:
         _refuse(request, "the departure pack", trip_id)
+    # An itinerary on which nothing stands would say that nothing happens.
+    inside = [pair for pair in inside if pair[0].code != "itinerary" or trip.itinerary.exists()]
     form = PackForm(request.POST or None, initial={"password": pack.fresh_password()})
     people = trip.passengers.seated().count()
     if people and form.is_valid():

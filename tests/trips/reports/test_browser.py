@@ -48,7 +48,7 @@ def test_departure_pack_is_two_clicks_from_the_trip(page: Page, tmp_path: Path, 
     with pyzipper.AESZipFile(tmp_path / "pack.zip") as archive:
         archive.setpassword(password.encode())
         assert "Dvořák" in archive.read("emergency-standard.csv").decode()
-        assert len(archive.namelist()) == 18
+        assert len(archive.namelist()) == 16
 
 
 def test_sheet_fits_the_narrowest_phone_and_its_numbers_dial(page: Page) -> None:  # noqa: F811

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from tests import factories
 from tests.trips.reports.conftest import traveller
-from trips.models import SentReport
+from trips.models import ItineraryItem, SentReport
 
 pytestmark = pytest.mark.django_db
 CHOSEN = "open-sesame-123"
@@ -134,3 +134,13 @@ def test_pack_is_refused_to_whoever_may_not_see_passengers(client, baracoa, meth
     client.force_login(factories.StaffFactory(permissions=["trips.view_trip"]))
 
     assert getattr(client, method)(pack_url(baracoa)).status_code == 403
+
+
+def test_itinerary_is_in_the_pack_when_something_is_planned(admin_client):
+    trip = factories.TripFactory(passengers=1)
+    url = reverse("trips:departure_pack", args=[trip.pk])
+
+    before = admin_client.get(url).context["inside"]
+    ItineraryItem.objects.create(trip=trip, day=trip.start_date, title="Walk")
+
+    assert ["Itinerary" in inside for inside in (before, admin_client.get(url).context["inside"])] == [False, True]
