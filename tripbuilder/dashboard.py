@@ -25,8 +25,8 @@ from ghl_sync.admin.account import account_of
 from trips.admin.base import day
 from trips.admin.charts import Chart, Series, chart
 from trips.dates import add_months
-from trips.enums import DocumentState, PassengerStage, TripStage
-from trips.models import Document, Passenger, Trip
+from trips.enums import DocumentState, FormState, PassengerStage, TripStage
+from trips.models import Document, Passenger, TravellerForm, Trip
 from trips.readiness import Readiness, readiness_of
 
 SOON_DAYS = 14
@@ -156,6 +156,16 @@ TILES = (
     ),
 )
 
+# Stands with the others where forms for travellers are switched on.
+FORMS = Tile(
+    "Forms to review",
+    "Travellers filled in their own form; nothing is taken over yet.",
+    "trips.view_travellerform",
+    lambda today: TravellerForm.objects.filter(state=FormState.SENT_IN),
+    "admin:trips_travellerform_changelist",
+    {"state__exact": FormState.SENT_IN},
+)
+
 
 def context_for(request: HttpRequest) -> dict[str, Any]:
     """Everything the home page shows this user."""
@@ -176,7 +186,7 @@ def context_for(request: HttpRequest) -> dict[str, Any]:
 def _numbers(user: Any, today: dt.date) -> list[Number]:
     return [
         Number(tile.label, tile.hint, tile.rows(today).count(), tile.url)
-        for tile in TILES
+        for tile in (*TILES, *((FORMS,) if settings.TRAVELLER_LINKS else ()))
         if user.has_perm(tile.permission)
     ]
 

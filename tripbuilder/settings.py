@@ -203,6 +203,11 @@ if (
     )
 PHONE_REGION = phone_region("PHONE_REGION", "US")
 PASSPORT_VALIDITY_MONTHS = read("PASSPORT_VALIDITY_MONTHS", env.int, default=6)
+# A form for travellers behind a link of their own: it is reached without logging in, so it is off until the office
+# wants it, and files by it once more.
+TRAVELLER_LINKS = flag("TRAVELLER_LINKS", default=False)
+TRAVELLER_UPLOADS = flag("TRAVELLER_UPLOADS", default=False)
+TRAVELLER_LINK_DAYS = count("TRAVELLER_LINK_DAYS", 14, most=60)
 # Where offices print on letter paper; A4 everywhere else.
 _LETTER = {"US", "CA", "MX", "PH", "CO", "VE", "CL", "DO", "GT", "CR", "SV", "HN", "NI", "PA", "PR"}
 REPORT_PAPER = choice("REPORT_PAPER", "letter" if PHONE_REGION in _LETTER else "a4", ("a4", "letter"))
@@ -360,6 +365,8 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Vendors", "storefront", "admin:trips_vendor_changelist", "trips.vendor"),
             _page("Payments", "payments", "admin:trips_payment_changelist", "trips.payment"),
             _page("Documents", "description", "admin:trips_document_changelist", "trips.document"),
+            _page("Traveller forms", "assignment_ind", "admin:trips_travellerform_changelist", "trips.travellerform")
+            | {"permission": "trips.admin.traveller_forms.has_forms"},
             _page("Licences", "verified", "admin:trips_licence_changelist", "trips.licence"),
             _page("Reports", "summarize", "trips:office_reports")
             | {"permission": "trips.views.has_office_reports", "active": _is_reports},

@@ -10,6 +10,7 @@ urlpatterns = [
     # Browsers ask for it at the root whatever a page says.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("favicon.ico"))),
     path("ghl/", include("ghl_sync.urls")),
+    path("form/", include("trips.traveller.urls")),
     path("", include("trips.urls")),
     path("", admin.site.urls),
 ]

@@ -151,3 +151,31 @@ class Leg(models.TextChoices):
 
     ARRIVAL = "arrival", "Arrival"
     DEPARTURE = "departure", "Departure"
+
+
+class FormState(models.TextChoices):
+    """Of a traveller's own form."""
+
+    OPEN = "open", "Open"
+    SENT_IN = "sent_in", "Sent in"
+    ACCEPTED = "accepted", "Reviewed"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+# A traveller has one such form at a time.
+LIVE_FORMS = (FormState.OPEN, FormState.SENT_IN)
+
+
+class FormStep(models.TextChoices):
+    """What a traveller's form may ask for, in the order of asking."""
+
+    DETAILS = "details", "Your details"
+    PASSPORT = "passport", "Passport"
+    HEALTH = "health", "Health and diet"
+    EMERGENCY = "emergency", "Emergency contacts"
+    DOCUMENTS = "documents", "Documents"
+
+
+class FormSigner(models.TextChoices):
+    TRAVELLER = "traveller", "The traveller"
+    GUARDIAN = "guardian", "Parent or guardian"

@@ -10,6 +10,7 @@ from trips.admin import (
     people,
     reminders,
     reports,
+    traveller_forms,
     trip,
     vendor,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "people",
     "reminders",
     "reports",
+    "traveller_forms",
     "trip",
     "vendor",
 ]

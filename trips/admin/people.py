@@ -36,6 +36,7 @@ from trips.admin.money import PassengerMoney
 from trips.admin.ofac import OfacPages
 from trips.admin.reminders import PassengerReminders
 from trips.admin.timeline import TimelinePage
+from trips.admin.traveller_forms import TravellerFormPage
 from trips.enums import Attendance
 from trips.forms import ContactForm, EmergencyContactForm, HealthRecordForm, PassengerForm, PassportForm
 from trips.gaps import GAPS, lacking
@@ -184,6 +185,7 @@ class PassengerLookFilter(LookFilter):
 @admin.register(Passenger)
 class PassengerAdmin(
     EmergencyCard,
+    TravellerFormPage,
     PassengerReminders,
     PassengerBoard,
     TimelinePage,
@@ -198,7 +200,7 @@ class PassengerAdmin(
     PassengerMoney,
     StaffAdmin,
 ):
-    actions_detail = (*PassengerMoney.actions_detail, "documents", "emergency_card", "to_timeline")
+    actions_detail = (*PassengerMoney.actions_detail, "documents", "traveller_form", "emergency_card", "to_timeline")
     actions_list = ("to_board", "import_rows", "export_rows")
     form = PassengerForm
     inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)

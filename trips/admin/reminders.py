@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -35,6 +37,10 @@ class WordingForm(forms.Form):
         required=False, label=f"Also those who were asked within the last {reminding.REST_DAYS} days"
     )
 
+    def __init__(self, *args: Any, fields: Collection[str] = reminding.FIELDS, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.known = fields
+
     def clean_message(self) -> str:
         message: str = self.cleaned_data["message"].replace("\r\n", "\n")  # as browsers send it
         return message
@@ -42,11 +48,18 @@ class WordingForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         for name in ("subject", "message"):
-            unknown = reminding.unknown_fields(cleaned.get(name, ""))
+            unknown = reminding.unknown_fields(cleaned.get(name, ""), self.known)
             if unknown:
-                known = ", ".join(f"{{{one}}}" for one in reminding.FIELDS)
-                self.add_error(name, f"There is no field {{{unknown[0]}}}. The fields are {known}.")
+                self.add_error(name, self._unknown(unknown[0]))
+        if f"{{{reminding.OWN_FORM}}}" in cleaned.get("subject", "") and not self.errors.get("subject"):
+            self.add_error("subject", "{form} is a link of one person: it goes into the message, not into the subject.")
         return cleaned
+
+    def _unknown(self, name: str) -> str:
+        if name == reminding.OWN_FORM and not settings.TRAVELLER_LINKS:
+            return "{form} is a link to a traveller’s own form, and those are switched off (TRAVELLER_LINKS)."
+        known = ", ".join(f"{{{one}}}" for one in self.known)
+        return f"There is no field {{{name}}}. The fields are {known}."
 
 
 class PassengerReminders:
@@ -83,9 +96,11 @@ class PassengerReminders:
         user: Any = request.user
         if kind == Reminder.Kind.MONEY and not user.has_perm("trips.view_payment"):
             raise PermissionDenied
+        links = bool(settings.TRAVELLER_LINKS and user.has_perm("trips.add_travellerform"))
+        fields = reminding.fields_of(kind, links=links)
         usual = reminding.WORDINGS[Reminder.Kind(kind)]
         first = {"subject": usual.subject, "message": usual.message}
-        form = WordingForm(request.POST if bound else None, initial=first)
+        form = WordingForm(request.POST if bound else None, initial=first, fields=fields)
         valid = form.is_valid() if bound else True
         values: dict[str, Any] = form.cleaned_data if bound and valid else {**first, "insist": False}
         shown = salted_hmac("trips.remind", json.dumps(values, sort_keys=True)).hexdigest()
@@ -101,7 +116,9 @@ class PassengerReminders:
             text = "Nothing was sent: the words have changed since they were shown. These are the mails with them."
             self.message_user(request, text, messages.WARNING)  # type: ignore[attr-defined]
         elif valid and bound and "send" in request.POST:
-            self._tell(request, reminding.send(drafts=ready, kind=kind, by=user, seconds=SECONDS))
+            form_url = request.build_absolute_uri(reverse("traveller:start"))
+            sent = reminding.send(drafts=ready, kind=kind, by=user, seconds=SECONDS, form_url=form_url)
+            self._tell(request, sent)
             return HttpResponseRedirect(reverse("admin:trips_passenger_changelist"))
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
@@ -117,7 +134,7 @@ class PassengerReminders:
             "count": len(ready),
             "going": said(len(ready), "mail", "mails"),
             "held": held,
-            "fields": reminding.FIELDS.items(),
+            "fields": fields.items(),
         }
         return TemplateResponse(request, "trips/admin/remind.html", context)
 

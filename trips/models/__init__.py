@@ -15,6 +15,7 @@ from trips.models.reminder import Reminder
 from trips.models.room import Room, RoomingLock, RoomPlace
 from trips.models.saved_filter import SavedFilter
 from trips.models.sent_report import SentReport
+from trips.models.traveller_form import TravellerForm
 from trips.models.trip import Trip
 from trips.models.vendor import Vendor
 
@@ -46,6 +47,7 @@ __all__ = [
     "SavedFilter",
     "SentReport",
     "Transfer",
+    "TravellerForm",
     "Trip",
     "Vendor",
 ]

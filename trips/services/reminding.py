@@ -10,21 +10,23 @@ import datetime as dt
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from smtplib import SMTPException
 from typing import Any
 
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils import formats, timezone
 
 from trips import gaps
-from trips.enums import SEATED
-from trips.models import Passenger, Reminder
+from trips.enums import SEATED, FormState, FormStep
+from trips.models import Passenger, Reminder, TravellerForm
 from trips.money import money
 from trips.services.payments import what_is_due
+from trips.services.traveller_links import NoLink, make_link, no_link_for, steps_offered
 
 LOG = logging.getLogger("trips.reminders")
 # Asked within so many days, nobody is asked again unless somebody insists.
@@ -36,6 +38,18 @@ FIELDS = {
     "trip": "the trip",
     "departure": "the day of departure",
     "list": "what this traveller lacks, one line each",
+}
+# Offered where forms for travellers are switched on; made when the mail leaves, and in no copy of it.
+OWN_FORM = "form"
+FORM_FIELD = {OWN_FORM: "a link to the traveller’s own form, which asks for just this"}
+OWN_LINK = "[their own link, made when the mail leaves]"
+_ASKED_BY = {
+    "profile": FormStep.DETAILS,
+    "guardian": FormStep.DETAILS,  # who signs says who answers for the traveller
+    "passport": FormStep.PASSPORT,
+    "documents": FormStep.DOCUMENTS,
+    "emergency": FormStep.EMERGENCY,
+    "health": FormStep.HEALTH,
 }
 _FIELD = re.compile(r"\{([^{}]*)\}")
 # What travellers read; the lists' own words are for staff.
@@ -79,6 +93,8 @@ class Draft:
     subject: str
     body: str
     asked_for: tuple[str, ...]
+    # The text with a link in the place of OWN_LINK; None for a mail without one.
+    with_link: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +114,20 @@ class Sent:
     left: int
 
 
-def unknown_fields(text: str) -> list[str]:
+def fields_of(kind: str, *, links: bool) -> dict[str, str]:
+    """The merge fields of a mail of this kind; `links` tells whether its sender may make links to forms."""
+    return {**FIELDS, **(FORM_FIELD if links and kind == Kind.GAPS else {})}
+
+
+def unknown_fields(text: str, known: Collection[str] = FIELDS) -> list[str]:
     """Merge fields of a text that there are not."""
-    return [name for name in _FIELD.findall(text) if name not in FIELDS]
+    return [name for name in _FIELD.findall(text) if name not in known]
+
+
+def steps_for(asked_for: Collection[str]) -> list[FormStep]:
+    """What a form asks of somebody who lacks these things."""
+    wanted = {_ASKED_BY[code] for code in asked_for if code in _ASKED_BY}
+    return [step for step in steps_offered() if step in wanted]
 
 
 def with_last_asked(passengers: Any) -> Any:
@@ -124,7 +151,9 @@ def drafts(
     since = timezone.now() - dt.timedelta(days=REST_DAYS)
     ready: list[Draft] = []
     held: list[Held] = []
-    for one in with_last_asked(rows.select_related("trip", "contact", "guardian")):
+    waiting = TravellerForm.objects.filter(passenger=OuterRef("pk"), state=FormState.SENT_IN)
+    rows = rows.select_related("trip", "contact", "guardian").annotate(form_waits=Exists(waiting))
+    for one in with_last_asked(rows):
         lines = _lines(one, kind, today, may_know)
         reason = _hindrance(one, lines)
         if not reason and one.last_asked and one.last_asked >= since and not insist:
@@ -137,8 +166,11 @@ def drafts(
     return ready, held
 
 
-def send(*, drafts: Sequence[Draft], kind: str, by: Any, seconds: float) -> Sent:
-    """Send them one by one over one connection, each on record before it leaves; no further one after `seconds`."""
+def send(*, drafts: Sequence[Draft], kind: str, by: Any, seconds: float, form_url: str = "") -> Sent:
+    """Send them one by one over one connection, each on record before it leaves; no further one after `seconds`.
+
+    `form_url` is the address of the forms for travellers, for mails that lead there.
+    """
     ends = time.monotonic() + seconds
     count, tried = 0, 0
     held: list[Held] = []
@@ -151,7 +183,7 @@ def send(*, drafts: Sequence[Draft], kind: str, by: Any, seconds: float) -> Sent
             if reminder is None:
                 held.append(Held(draft.passenger, "Somebody has just written to them."))
                 continue
-            refusal = _leave(reminder, draft, connection)
+            refusal = _leave(reminder, draft, connection, form_url)
             if refusal:
                 held.append(Held(draft.passenger, refusal))
             else:
@@ -202,15 +234,26 @@ def _written(one: Passenger, wording: Wording, lines: dict[str, str]) -> Draft |
         "list": "\n".join(f"- {line}" for line in lines.values()),
     }
     text = wording.subject + wording.message
+    links = f"{{{OWN_FORM}}}" in wording.message
+    if links and (why := _no_form(one, lines)):
+        return why
     empty = [FIELDS[name] for name in FIELDS if f"{{{name}}}" in text and not values[name]]
     if empty:
         return f"Nothing is known for {', '.join(empty)}."
 
-    def filled(template: str) -> str:
-        return _FIELD.sub(lambda found: values[found[1]], template)
+    def filled(template: str, link: str = OWN_LINK) -> str:
+        return _FIELD.sub(lambda found: {**values, OWN_FORM: link}[found[1]], template)
 
     subject = " ".join(filled(wording.subject).split())[:255]
-    return Draft(one, address_of(one)[0], subject, filled(wording.message), tuple(lines))
+    with_link = partial(filled, wording.message) if links else None
+    return Draft(one, address_of(one)[0], subject, filled(wording.message), tuple(lines), with_link)
+
+
+def _no_form(one: Any, lines: Collection[str]) -> str:
+    """Why this traveller cannot be given a form for what they lack; empty when they can."""
+    if not steps_for(lines):
+        return "A form cannot take what they lack. Send it without {form}."
+    return no_link_for(one, waits=one.form_waits)
 
 
 def _on_record(draft: Draft, kind: str, by: Any) -> Reminder | None:
@@ -234,10 +277,19 @@ def _on_record(draft: Draft, kind: str, by: Any) -> Reminder | None:
     return reminder
 
 
-def _leave(reminder: Reminder, draft: Draft, connection: Any) -> str:
-    """Hand the mail over; why not, if not."""
+def _leave(reminder: Reminder, draft: Draft, connection: Any, form_url: str) -> str:
+    """Hand the mail over; why not, if not. The link is made now and stands in the mail alone, not in the record."""
+    body = draft.body
     try:
-        EmailMessage(draft.subject, draft.body, to=[draft.recipient], connection=connection).send()
+        if draft.with_link is not None:
+            steps = steps_for(draft.asked_for)
+            _form, token = make_link(passenger=draft.passenger, steps=steps, by=reminder.by, add=True)
+            body = draft.with_link(f"{form_url}#{token}")
+        EmailMessage(draft.subject, body, to=[draft.recipient], connection=connection).send()
+    except NoLink as refused:
+        reminder.state = Reminder.State.FAILED
+        reminder.save(update_fields=["state"])
+        return f"No link was made. {refused}"
     except (SMTPException, OSError) as error:
         LOG.warning("reminder %s was not taken by the mail server: %s", reminder.pk, type(error).__name__)
         reminder.state = Reminder.State.FAILED

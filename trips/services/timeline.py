@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils import formats, timezone
 from django.utils.text import Truncator, capfirst
 
+from trips.enums import FormState
 from trips.models import (
     Cost,
     Document,
@@ -116,7 +117,8 @@ def of_passenger(passenger: Passenger, may: May, user: Any) -> list[Event]:
     parts = (Passport, HealthRecord, EmergencyContact, Document, Payment, Flight, RoomPlace)
     sources = [Source(Passenger, Passenger.history.filter(id=passenger.pk)), *(_of(model, here) for model in parts)]
     mails = _mails(passenger) if may("trips.reminder") else []
-    return _together([*_told(sources, may), *_notes(passenger.notes.all(), may, user), *mails])
+    forms = _forms(passenger) if may("trips.travellerform") else []
+    return _together([*_told(sources, may), *_notes(passenger.notes.all(), may, user), *mails, *forms])
 
 
 def _of(model: Any, where: dict[str, Any]) -> Source:
@@ -303,6 +305,23 @@ def _mails(passenger: Passenger) -> list[Event]:
         )
         for mail in found
     ]
+
+
+def _forms(passenger: Passenger) -> Iterator[Event]:
+    """The steps of a traveller's own form; its answers are told by what was taken over of them."""
+    found = passenger.traveller_forms.select_related("made_by", "reviewed_by").defer("answers", "base")
+    for form in found[:MOST_ROWS]:
+        yield Event(form.created_at, "Traveller form made", _name_of_user(form.made_by))
+        if form.sent_in_at:
+            yield Event(form.sent_in_at, "Traveller form sent in", note=f"Signed by {form.signed_name}.")
+        if form.reviewed_at:
+            done = "sent back" if form.state == FormState.OPEN else form.get_state_display().lower()
+            note = form.sent_back_reason if form.state == FormState.OPEN else ""
+            yield Event(form.reviewed_at, f"Traveller form {done}", _name_of_user(form.reviewed_by), note=note)
+
+
+def _name_of_user(user: Any) -> str:
+    return (user.get_full_name() or user.get_username()) if user else ""
 
 
 def _lists(trip: Trip) -> list[Event]:

@@ -40,6 +40,7 @@ from trips.models import (
     RoomingLock,
     RoomPlace,
     Transfer,
+    TravellerForm,
     Trip,
 )
 
@@ -99,6 +100,9 @@ def a_traveller() -> Passenger:
     Flight.objects.create(trip=passenger.trip, passenger=passenger, number="IB 6651", leaves_on=DAY, arrives_on=DAY)
     Note.objects.create(passenger=passenger, text="Walks with a stick.")
     Reminder.objects.create(passenger=passenger, kind="gaps", recipient="a@example.com", subject="", body="")
+    TravellerForm.objects.create(
+        passenger=passenger, secret_hash="0" * 64, expires_at=timezone.now(), answers='{"details": {"how": "new"}}'
+    )
     PaperRunRow.objects.create(run=PaperRun.objects.create(), passenger=passenger, kind="affidavit")
     return passenger
 
@@ -273,6 +277,7 @@ def a_departure() -> Trip:
                 "trips.flight",
                 "trips.note",
                 "trips.reminder",
+                "trips.travellerform",
                 "trips.paperrunrow",
             },
         ),

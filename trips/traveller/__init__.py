@@ -1,0 +1,1 @@
+"""What travellers see: their own form, behind a link, without logging in. No part of the staff's pages."""
