@@ -169,7 +169,7 @@ LIVE_FORMS = (FormState.OPEN, FormState.SENT_IN)
 class FormStep(models.TextChoices):
     """What a traveller's form may ask for, in the order of asking."""
 
-    DETAILS = "details", "Your details"
+    DETAILS = "details", "Details"
     PASSPORT = "passport", "Passport"
     HEALTH = "health", "Health and diet"
     EMERGENCY = "emergency", "Emergency contacts"

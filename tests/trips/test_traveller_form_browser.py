@@ -72,6 +72,15 @@ def test_a_form_is_filled_in_on_a_phone_and_taken_over_by_a_key(page: Page, sett
     looked_at(phone, "passport")
     phone.get_by_role("button", name="Save and continue").click()
 
+    phone.get_by_role("link", name="Back").click()
+    expect(phone.get_by_label("Leave it as I typed it: Passport whose number ends 123")).to_be_checked()
+    expect(phone.get_by_label("Passport number")).to_be_hidden()
+    looked_at(phone, "passport-kept")
+    phone.get_by_label("I type it anew").check()
+    expect(phone.get_by_label("Passport number")).to_be_empty()
+    phone.get_by_label("Leave it as I typed it").check()
+    phone.get_by_role("button", name="Save and continue").click()
+
     expect(phone.get_by_role("heading", name="Health and diet")).to_be_visible()
     phone.get_by_label("Allergies").fill("Peanuts")
     looked_at(phone, "health")
@@ -106,6 +115,8 @@ def test_a_form_is_filled_in_on_a_phone_and_taken_over_by_a_key(page: Page, sett
 
     page.goto("/")
     page.get_by_role("link", name="Forms to review").click()
+    expect(page.get_by_role("link", name="Greta Ortiz")).to_be_visible()
+    assert grave(page, Axe()) == []
     page.get_by_role("link", name="Review", exact=True).click()
     expect(page.get_by_text("Peanuts")).to_be_visible()
     for mode in ("light", "dark"):

@@ -98,7 +98,7 @@ class PassengerReminders:
             raise PermissionDenied
         links = bool(settings.TRAVELLER_LINKS and user.has_perm("trips.add_travellerform"))
         fields = reminding.fields_of(kind, links=links)
-        usual = reminding.WORDINGS[Reminder.Kind(kind)]
+        usual = reminding.usual_wording(kind, links=links)
         first = {"subject": usual.subject, "message": usual.message}
         form = WordingForm(request.POST if bound else None, initial=first, fields=fields)
         valid = form.is_valid() if bound else True

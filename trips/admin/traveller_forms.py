@@ -229,7 +229,7 @@ class TravellerFormAdmin(ReadOnly, ModelAdmin):
 
     @display(description="signature")
     def signature(self, form: TravellerForm) -> str:
-        return signature_told(form) or "not signed"
+        return signature_told(form) or "none in force"
 
     @display(description="review")
     def to_review(self, form: TravellerForm) -> SafeString | str:
@@ -305,8 +305,8 @@ class TravellerFormAdmin(ReadOnly, ModelAdmin):
 
 
 def signature_told(form: TravellerForm) -> str:
-    """Who signed as what and when, and whether what is kept is still what was signed; empty before it was."""
-    if not form.signed_sha256:
+    """Who signed as what, and whether what is kept is still what was signed; empty where no signature is in force."""
+    if form.state not in (FormState.SENT_IN, FormState.ACCEPTED):
         return ""
     as_what = f", {form.relationship}" if form.relationship else ""
     holds = "what is kept is what was signed" if signature_holds(form) else "WHAT IS KEPT IS NOT WHAT WAS SIGNED"

@@ -82,6 +82,13 @@ WORDINGS = {
         "If your payment is on its way already, please ignore this message. Thank you!",
     ),
 }
+WORDING_WITH_FORM = Wording(
+    "What we still need for {trip}",
+    "Dear {name},\n\nfor {trip}, which leaves on {departure}, we still need:\n\n{list}\n\n"
+    "You can answer on your phone, bit by bit, with this link. It is yours alone; please do not pass it on:\n\n"
+    "{form}\n\n"
+    "If you have a question, reply to this message, or call us. Thank you!",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,13 @@ class Sent:
 def fields_of(kind: str, *, links: bool) -> dict[str, str]:
     """The merge fields of a mail of this kind; `links` tells whether its sender may make links to forms."""
     return {**FIELDS, **(FORM_FIELD if links and kind == Kind.GAPS else {})}
+
+
+def usual_wording(kind: str, *, links: bool) -> Wording:
+    """What a reminder says unless somebody changes it; with a link where a form can take all that may be lacking."""
+    if links and kind == Kind.GAPS and FormStep.DOCUMENTS in steps_offered():
+        return WORDING_WITH_FORM
+    return WORDINGS[Kind(kind)]
 
 
 def unknown_fields(text: str, known: Collection[str] = FIELDS) -> list[str]:

@@ -21,7 +21,7 @@ from trips.enums import FormSigner, FormState, FormStep
 from trips.gaps import HEALTH_TEXTS
 from trips.models import EmergencyContact, HealthRecord, Passenger, Passport, TravellerForm
 from trips.services.traveller_links import Standing, standing
-from trips.text import fold_name
+from trips.text import fold_search
 
 NEW, KEEP, LATER = "new", "keep", "later"
 Values = dict[str, Any]
@@ -187,19 +187,20 @@ def signature_holds(form: TravellerForm) -> bool:
 def _check_signature(form: TravellerForm, traveller: Passenger, intent: bool) -> None:
     if not intent:
         raise NotSigned("Tick the box that says that your name is meant as a signature.")
-    if form.signer == FormSigner.TRAVELLER and fold_name(form.signed_name) not in _names_of(traveller):
+    if form.signer == FormSigner.TRAVELLER and fold_search(form.signed_name) not in _names_of(traveller):
         raise NotSigned(f"Sign with the name that you gave above: {traveller.legal_name}.")
     if form.signer == FormSigner.GUARDIAN and not form.relationship:
         raise NotSigned("Say what you are to the traveller, such as mother or guardian.")
     if form.signer == FormSigner.GUARDIAN and (
-        not form.signed_name or fold_name(form.signed_name) in _names_of(traveller)
+        not form.signed_name or fold_search(form.signed_name) in _names_of(traveller)
     ):
         raise NotSigned("A parent or guardian signs for somebody under 18: type the parent’s or guardian’s own name.")
 
 
 def _names_of(traveller: Passenger) -> set[str]:
+    """Without accents, which few phones offer; with or without the middle name."""
     short = f"{traveller.legal_first_name} {traveller.legal_last_name}"
-    return {fold_name(traveller.legal_name), fold_name(short.strip())}
+    return {fold_search(traveller.legal_name), fold_search(short.strip())}
 
 
 def _signed_hash(form: TravellerForm) -> str:

@@ -17,10 +17,12 @@ from trips.forms import RuledForm
 from trips.gaps import HEALTH_TEXTS
 from trips.models import EmergencyContact, HealthRecord, Passenger, Passport, TravellerForm
 from trips.services import traveller_answers as answers
-from trips.services.traveller_answers import FIELDS, KEEP, LATER, NEW, Values, plain, typed
+from trips.services.traveller_answers import FIELDS, KEEP, LATER, NEW, Values, plain
 
 # Of the traveller's record, and nothing that the traveller could mend.
 _NOT_THEIRS = ("minor_without_guardian", "on_this_trip_already", "trip_is_full", "number_taken", "child_flag_disagrees")
+# What a step is called for the one who fills it in, where that is not its label.
+_TITLES = {FormStep.DETAILS: "Your details"}
 # What is filled in at once by a phone that knows its owner.
 _AUTOCOMPLETE = {
     "legal_first_name": "given-name",
@@ -300,12 +302,13 @@ def summary(form: TravellerForm) -> list[tuple[str, str, str]]:
             text = ", ".join(one["name"] for one in values.values()) or "None"
         else:
             text = told.get(answer.get("how", "")) or answers.hint_of(step, values)
-        lines.append((step, str(FormStep(step).label), text))
+        lines.append((step, title_of(step), text))
     return lines
+
+
+def title_of(step: str) -> str:
+    return _TITLES.get(FormStep(step), str(FormStep(step).label))
 
 
 def _told(day: Any) -> str:
     return formats.date_format(day, "j F Y")
-
-
-__all__ = ["Page", "SignForm", "UploadForm", "countries_for", "page_of", "summary", "typed"]

@@ -72,7 +72,7 @@ DEAD = {
 def traveller_page(view: View) -> View:
     """Off by the setting, guarded otherwise."""
 
-    @require_http_methods(["GET", "POST"])
+    @require_http_methods(["GET", "HEAD", "POST"])
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not settings.TRAVELLER_LINKS:
@@ -149,7 +149,7 @@ def step(request: HttpRequest, form: TravellerForm, step: str) -> HttpResponse:
         saved = traveller_answers.save_answer(form=form, step=step, how=page.chosen, values=page.values())
         return HttpResponseRedirect(_after(saved, step))
     context = {"page": page, "countries": forms.countries_for(page.parts), "new": NEW}
-    return _page(request, "step.html", form, step, context, status=422 if page.errors else 200)
+    return _page(request, "step.html", form, step, context)
 
 
 def _documents(request: HttpRequest, form: TravellerForm) -> HttpResponse:
@@ -175,7 +175,7 @@ def _documents(request: HttpRequest, form: TravellerForm) -> HttpResponse:
         "accept": ",".join([*documents.TYPES, *documents.TYPES.values(), ".jpeg"]),
         "most": settings.UPLOAD_MAX_MB,
     }
-    return _page(request, "documents.html", form, FormStep.DOCUMENTS, context, status=422 if upload.errors else 200)
+    return _page(request, "documents.html", form, FormStep.DOCUMENTS, context)
 
 
 @own_form
@@ -210,7 +210,7 @@ def sign(request: HttpRequest, form: TravellerForm) -> HttpResponse:
         "consent": traveller_answers.consent_text(form, passenger, signer),
         "guardian": signer == FormSigner.GUARDIAN,
     }
-    return _page(request, "sign.html", form, "", context, status=422 if typed.errors else 200)
+    return _page(request, "sign.html", form, "", context)
 
 
 @traveller_page
@@ -219,21 +219,19 @@ def sent(request: HttpRequest) -> HttpResponse:
     return _dead(request, Standing.SENT_IN)
 
 
-def _page(
-    request: HttpRequest, template: str, form: TravellerForm, step: str, context: dict[str, Any], *, status: int
-) -> HttpResponse:
+def _page(request: HttpRequest, template: str, form: TravellerForm, step: str, context: dict[str, Any]) -> HttpResponse:
     """A step, "2 of 6"; the signature is the last one and has no code."""
     steps = [*form.asked, ""]
     number = steps.index(step) + 1
     common = {
         "form": form,
-        "title": FormStep(step).label if step else "Read and sign",
+        "title": forms.title_of(step) if step else "Read and sign",
         "number": number,
         "count": len(steps),
         "back_url": _url(form, steps[number - 2]) if number > 1 else "",
         "trip": form.passenger.trip,
     }
-    return TemplateResponse(request, f"trips/traveller/{template}", common | context, status=status)
+    return TemplateResponse(request, f"trips/traveller/{template}", common | context)
 
 
 def _start_page(request: HttpRequest, told: str = "") -> HttpResponse:
