@@ -330,6 +330,12 @@ def _is_passengers(request: Any) -> bool:
     return here != request.path and not here.startswith(("unlinked/", "board/"))
 
 
+def _is_contacts(request: Any) -> bool:
+    """The work list of duplicates stands below the contacts' address."""
+    here = request.path.removeprefix(str(reverse_lazy("admin:trips_contact_changelist")))
+    return here != request.path and not here.startswith("duplicates/")
+
+
 def _is_trips(request: Any) -> bool:
     """Board and calendar stand below the trips' address."""
     here = request.path.removeprefix(str(reverse_lazy("admin:trips_trip_changelist")))
@@ -361,7 +367,9 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Calendar", "calendar_month", "admin:trips_trip_calendar", "trips.trip"),
             _page("Passengers", "airline_seat_recline_normal", "admin:trips_passenger_changelist", "trips.passenger")
             | {"active": _is_passengers},
-            _page("Contacts", "contacts", "admin:trips_contact_changelist", "trips.contact"),
+            _page("Contacts", "contacts", "admin:trips_contact_changelist", "trips.contact") | {"active": _is_contacts},
+            _page("Duplicates", "group_remove", "admin:trips_contact_duplicates", "trips.contact")
+            | {"badge": "trips.admin.merging.sidebar_count", "badge_variant": "info"},
             _page("Vendors", "storefront", "admin:trips_vendor_changelist", "trips.vendor"),
             _page("Payments", "payments", "admin:trips_payment_changelist", "trips.payment"),
             _page("Documents", "description", "admin:trips_document_changelist", "trips.document"),

@@ -41,6 +41,17 @@ def cents(amount: Any) -> Round:
     return Round(amount, precision=2, output_field=MONEY)
 
 
+class ContactQuerySet(models.QuerySet[Any]):
+    def standing(self) -> Self:
+        """Without the duplicates that were merged into another contact."""
+        return self.filter(merged_into__isnull=True)
+
+    def of_key(self, key: Any) -> Any:
+        """The contact with this key, or the one that it was merged into; None for an unknown key."""
+        found = self.filter(uid=key).select_related("merged_into").first()
+        return found and (found.merged_into or found)
+
+
 class TripQuerySet(models.QuerySet[Any]):
     def with_counts(self) -> Self:
         """Adds `enrolled_count`: passengers booked, not cancelled or waitlisted."""

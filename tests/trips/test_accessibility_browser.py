@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from playwright.sync_api import Page, expect
 
 from tests.factories import (
+    ContactFactory,
     DocumentFactory,
     EmergencyContactFactory,
     HealthRecordFactory,
@@ -48,6 +49,7 @@ def addresses() -> list[str]:
         key=uuid.uuid4(),
     )
     PaperRunRow.objects.update(outcome="blocked", reason="MISSING: sex.")
+    first, second = ContactFactory.create_batch(2, email="same@example.com", notes="One")
     people = ("trip", "passenger", "contact", "vendor")
     lists = (*people, "payment", "document", "licence", "reminder", "batch", "paperrun")
     return [
@@ -64,6 +66,9 @@ def addresses() -> list[str]:
         "/trips/trip/board/",
         "/trips/passenger/board/",
         "/trips/trip/calendar/",
+        "/trips/contact/duplicates/",
+        f"/trips/contact/{first.pk}/merge/",
+        f"/trips/contact/{first.pk}/merge/{second.pk}/",
         f"/trips/trip/{trip.pk}/programme/",
         f"/trips/passenger/{one.pk}/timeline/",
         f"/trips/passenger/{one.pk}/change/",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.cache import cache
 from playwright.sync_api import Page, expect
 
 from tests.factories import (
@@ -235,3 +236,44 @@ def test_who_lacks_something_is_chased_from_a_saved_filter(page: Page, capsys: A
     assert len(mail.outbox) == 2
     told(capsys, hands, "Chase what is missing")
     assert (hands.clicks, hands.keys) == (5, 0)
+
+
+def test_two_contacts_are_merged_by_keyboard_and_taken_apart_again(page: Page, capsys: Any) -> None:  # noqa: F811
+    cache.clear()
+    trip = TripFactory(name="Baracoa")
+    keep = ContactFactory(first_name="Greta", last_name="Lindqvist", email="greta@example.com", city="Oslo")
+    drop = ContactFactory(first_name="Gréta", last_name="Lindqvist", email="greta@example.com", city="Bergen")
+    family = ContactFactory.create_batch(2, email="family@example.com")
+    PassengerFactory(contact=keep, trip=None)
+    booked = PassengerFactory(contact=drop, trip=trip)
+    page.goto("/")
+    hands = Hands(page)
+
+    hands.click(page.get_by_role("link", name="Duplicates"))
+    hands.click(page.get_by_role("link", name="Compare Greta Lindqvist and Gréta Lindqvist"))
+    expect(page.locator("[name=pick-first_name][value=keep]")).to_be_focused()
+    expect(page.locator("[data-preview]")).to_contain_text("1 booking moves to “Greta Lindqvist”.")
+    hands.press("ArrowRight", "ArrowDown", "ArrowDown")
+    expect(page.locator("[name=pick-city][value=keep]")).to_be_focused()
+    hands.press("ArrowRight", "Enter")
+
+    expect(page.get_by_text("“Gréta Lindqvist” is merged into")).to_be_visible()
+    keep.refresh_from_db()
+    booked.refresh_from_db()
+    assert (keep.first_name, keep.city, booked.contact) == ("Gréta", "Bergen", keep)
+    told(capsys, hands, "Duplicates: two contacts merged")
+    assert (hands.clicks, hands.keys) == (2, 5)
+
+    # The next pair is open: a family that shares an address.
+    expect(page.get_by_role("heading", name=f"Merge {family[1]} into {family[0]}")).to_be_visible()
+    hands.press("n")
+    expect(page.get_by_text("are two people. They are not asked about again.")).to_be_visible()
+    expect(page.get_by_text("No duplicates")).to_be_visible()
+
+    page.goto(f"/trips/contact/{drop.pk}/change/")
+    hands.click(page.get_by_role("link", name="Undo", exact=True))
+    hands.click(page.get_by_role("button", name="Undo"))
+    expect(page.get_by_text("3 rows were put back.")).to_be_visible()
+    drop.refresh_from_db()
+    booked.refresh_from_db()
+    assert (drop.merged_into, booked.contact) == (None, drop)

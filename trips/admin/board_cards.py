@@ -34,7 +34,7 @@ ON_BOARD = (Attendance.BOOKED, Attendance.WAITLISTED)
 
 
 class TripBoardForm(BoardForm):
-    organiser__id__exact = forms.ModelChoiceField(Contact.objects.all(), required=False, label="Lead organiser")
+    organiser__id__exact = forms.ModelChoiceField(Contact.objects.standing(), required=False, label="Lead organiser")
 
     def dress(self, request: HttpRequest, site: Any) -> None:
         _dress(self, request, site, "organiser__id__exact", Trip, "organiser")
@@ -42,7 +42,9 @@ class TripBoardForm(BoardForm):
 
 class PassengerBoardForm(BoardForm):
     trip__id__exact = forms.ModelChoiceField(Trip.objects.all(), required=False, label="Trip")
-    trip__organiser__id__exact = forms.ModelChoiceField(Contact.objects.all(), required=False, label="Lead organiser")
+    trip__organiser__id__exact = forms.ModelChoiceField(
+        Contact.objects.standing(), required=False, label="Lead organiser"
+    )
 
     def dress(self, request: HttpRequest, site: Any) -> None:
         _dress(self, request, site, "trip__id__exact", Passenger, "trip")

@@ -60,7 +60,7 @@ class AssignForm(BulkForm):
     """Empty leaves what is there."""
 
     vendor = forms.ModelChoiceField(Vendor.objects.filter(archived_at__isnull=True), required=False)
-    organiser = forms.ModelChoiceField(Contact.objects.all(), required=False, label="Lead organiser")
+    organiser = forms.ModelChoiceField(Contact.objects.standing(), required=False, label="Lead organiser")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

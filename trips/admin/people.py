@@ -32,6 +32,7 @@ from trips.admin.filing import FilingPages, RequiredSet
 from trips.admin.importing import ImportPages
 from trips.admin.licences import LicenceShown
 from trips.admin.making import MakingPages
+from trips.admin.merging import MergePages
 from trips.admin.money import PassengerMoney
 from trips.admin.ofac import OfacPages
 from trips.admin.reminders import PassengerReminders
@@ -61,9 +62,10 @@ def validity_badge(passenger: Passenger) -> SafeString:
 
 
 @admin.register(Contact)
-class ContactAdmin(ContactHistory, ContactBulk, ImportPages, ExportPages, StaffAdmin):
+class ContactAdmin(MergePages, ContactHistory, ContactBulk, ImportPages, ExportPages, StaffAdmin):
     actions = ("tag_selected", "delete_selected")
-    actions_list = ("import_rows", "export_rows")
+    actions_list = ("to_duplicates", "import_rows", "export_rows")
+    actions_detail = ("merge_with",)
     form = ContactForm
     empty_title = "No contacts here"
     needed_by = ("passenger or trip needs it", "passengers and trips need it")

@@ -155,7 +155,7 @@ class Workspace:
         return HttpResponseRedirect(f"{back}?{urlencode(more)}" if more else back)
 
     def _enrol(self, request: HttpRequest, trip: Trip) -> dict[str, Any]:
-        contact = _chosen(Contact.objects.all(), request.POST.get("contact"))
+        contact = _chosen(Contact.objects.standing(), request.POST.get("contact"))
         like = _chosen(Passenger.objects.filter(contact=contact), request.POST.get("like")) if contact else None
         if contact is None:
             self._say(request, messages.ERROR, "Nobody was chosen. Type three letters of the name and pick one.")
@@ -320,7 +320,7 @@ def _forced(request: HttpRequest) -> bool:
 
 def _offered(request: HttpRequest, trip: Trip) -> dict[str, Any] | None:
     """Who did not get a seat a moment ago: the waiting list is one click away."""
-    contact = _chosen(Contact.objects.all(), request.GET.get("full"))
+    contact = _chosen(Contact.objects.standing(), request.GET.get("full"))
     if contact is None:
         return None
     like = _chosen(Passenger.objects.filter(contact=contact), request.GET.get("like"))

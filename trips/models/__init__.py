@@ -9,7 +9,7 @@ from trips.models.note import Note
 from trips.models.paper import PaperTemplate
 from trips.models.paper_run import PaperRun, PaperRunRow
 from trips.models.payment import Payment
-from trips.models.people import Contact, EmergencyContact, HealthRecord, Passenger, Passport
+from trips.models.people import Contact, ContactsApart, EmergencyContact, HealthRecord, Passenger, Passport
 from trips.models.programme import Flight, ItineraryItem, Transfer
 from trips.models.reminder import Reminder
 from trips.models.room import Room, RoomingLock, RoomPlace
@@ -24,6 +24,7 @@ __all__ = [
     "BatchRow",
     "ColumnMapping",
     "Contact",
+    "ContactsApart",
     "Cost",
     "DiscardedFile",
     "Document",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from simple_history.models import HistoricalRecords
 
 from trips.countries import country_code
@@ -18,7 +19,7 @@ from trips.encryption import EncryptedTextField
 from trips.enums import Attendance, Occupancy, PassengerStage, Sex, Status
 from trips.gaps import HEALTH_TEXTS
 from trips.models.base import Flagged, Keyed, Stamped
-from trips.querysets import PassengerQuerySet
+from trips.querysets import ContactQuerySet, PassengerQuerySet
 from trips.text import fold_search
 
 
@@ -45,7 +46,18 @@ class Contact(Keyed, Flagged):
     notes = models.TextField(blank=True)
     # Folded, so that Dvorak finds Dvořák on every database. Read: the search of the lists, by parts in any order.
     search_key = models.TextField(blank=True, default="", editable=False)
+    # A duplicate stays, marked with the contact that stands for it: that makes its merge a change that can be undone.
+    merged_into = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        db_index=False,
+        related_name="merged",
+    )
 
+    objects = ContactQuerySet.as_manager()
     history = HistoricalRecords(excluded_fields=["search_key"])
 
     class Meta:
@@ -53,6 +65,15 @@ class Contact(Keyed, Flagged):
         indexes = [
             models.Index(fields=["last_name", "first_name", "id"], name="contact_name"),  # read: the list's order
             models.Index(fields=["id"], condition=~Q(flags=""), name="contact_flagged"),  # read: "needs a look"
+            # Read: what was merged into a contact, what still hangs on a merged one; there are few.
+            models.Index(fields=["merged_into"], condition=Q(merged_into__isnull=False), name="contact_merged"),
+            # Read: duplicates by address, from the index alone.
+            models.Index(
+                fields=["email", "id"], condition=Q(merged_into__isnull=True) & ~Q(email=""), name="contact_same_email"
+            ),
+            models.Index(
+                fields=["phone", "id"], condition=Q(merged_into__isnull=True) & ~Q(phone=""), name="contact_same_phone"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -68,10 +89,37 @@ class Contact(Keyed, Flagged):
         return f"{self.first_name} {self.last_name}".strip()
 
 
+class ContactsApart(models.Model):
+    """Somebody said of two contacts that look alike that they are two; nobody is asked again until it is taken back."""
+
+    first = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="apart_from_later")
+    second = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="apart_from_earlier")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["first", "second"], name="contacts_apart_once"),
+            models.CheckConstraint(condition=Q(first__lt=F("second")), name="contacts_apart_ordered"),
+        ]
+        verbose_name = "pair of contacts kept apart"
+        verbose_name_plural = "pairs of contacts kept apart"
+        default_permissions = ()  # whoever may change contacts says it
+
+    def __str__(self) -> str:
+        return f"{self.first} and {self.second}"
+
+
+# What may be chosen where a row names a contact: nobody is booked with a duplicate that another one stands for.
+STANDS_FOR_ITSELF = {"merged_into__isnull": True}
+
+
 class Passenger(Keyed, Flagged):
     """One traveller on one trip. Several may share a contact (family, agent)."""
 
-    contact = models.ForeignKey(Contact, on_delete=models.PROTECT, related_name="passengers")
+    contact = models.ForeignKey(
+        Contact, on_delete=models.PROTECT, related_name="passengers", limit_choices_to=STANDS_FOR_ITSELF
+    )
     trip = models.ForeignKey("trips.Trip", on_delete=models.PROTECT, null=True, blank=True, related_name="passengers")
     # What came from outside where no trip could be found for it; the work list groups by these.
     trip_name_raw = models.CharField("trip name received", max_length=255, blank=True, editable=False)
@@ -87,7 +135,14 @@ class Passenger(Keyed, Flagged):
     date_of_birth = models.DateField(null=True, blank=True)
     sex = models.CharField(max_length=1, blank=True, choices=Sex.choices)
     is_child = models.BooleanField("is a child", null=True, blank=True)
-    guardian = models.ForeignKey(Contact, on_delete=models.SET_NULL, null=True, blank=True, related_name="wards")
+    guardian = models.ForeignKey(
+        Contact,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="wards",
+        limit_choices_to=STANDS_FOR_ITSELF,
+    )
     birth_country = models.CharField(max_length=120, blank=True)
     birth_country_code = models.CharField(max_length=2, blank=True, editable=False)
     attendance = models.CharField(max_length=16, choices=Attendance.choices, default=Attendance.BOOKED)
@@ -98,12 +153,14 @@ class Passenger(Keyed, Flagged):
     roommate_request = models.CharField(max_length=255, blank=True)
     licence = models.CharField("travel licence", max_length=255, blank=True)
 
-    derived = ("birth_country_code", "flags", "search_key")
+    derived = ("birth_country_code", "flags", "search_key", "name_key")
     # Folded, so that Dvorak finds Dvořák on every database. Read: the search of the lists, by parts in any order.
     search_key = models.TextField(blank=True, default="", editable=False)
+    # First and last name alone, folded in the same way: who has the same one and the same birthday is the same person.
+    name_key = models.CharField(max_length=255, blank=True, default="", editable=False)
 
     objects = PassengerQuerySet.as_manager()
-    history = HistoricalRecords(excluded_fields=["search_key"])
+    history = HistoricalRecords(excluded_fields=["search_key", "name_key"])
 
     class Meta:
         ordering = ["legal_last_name", "legal_first_name", "pk"]
@@ -116,6 +173,12 @@ class Passenger(Keyed, Flagged):
                 fields=["trip_id_raw", "trip_name_raw"], condition=Q(trip__isnull=True), name="passenger_unlinked"
             ),
             models.Index(fields=["id"], condition=~Q(flags=""), name="passenger_flagged"),  # read: "needs a look"
+            # Read: duplicates of contacts by name and date of birth.
+            models.Index(
+                fields=["date_of_birth", "name_key", "contact"],
+                condition=Q(date_of_birth__isnull=False) & ~Q(name_key=""),
+                name="passenger_born",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -127,6 +190,7 @@ class Passenger(Keyed, Flagged):
         self.search_key = fold_search(
             self.legal_first_name, self.legal_middle_name, self.legal_last_name, self.preferred_name
         )
+        self.name_key = fold_search(self.legal_first_name, self.legal_last_name)[:255]
 
     @property
     def legal_name(self) -> str:

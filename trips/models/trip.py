@@ -76,6 +76,7 @@ class Trip(Keyed, Flagged):
         blank=True,
         related_name="organised_trips",
         verbose_name="lead organiser",
+        limit_choices_to={"merged_into__isnull": True},
     )
     archived_at = models.DateTimeField("archived", null=True, blank=True, editable=False)
 

@@ -87,17 +87,18 @@ class ContactReader(Reference):
     hint = "Name it by its e-mail address, its key or its full name, or add it first."
 
     def by_key(self, key: uuid.UUID) -> Any:
-        return Contact.objects.filter(uid=key)
+        found = Contact.objects.of_key(key)
+        return [found] if found else []
 
     def named(self, text: str) -> Any:
         if "@" in text:
-            return Contact.objects.filter(email=text.lower()).order_by("pk")
+            return Contact.objects.standing().filter(email=text.lower()).order_by("pk")
         first, _space, last = text.partition(" ")
         splits = Q(first_name__iexact=first, last_name__iexact=last) | Q(company_name__iexact=text)
         words = text.split(" ")
         for cut in range(2, len(words)):
             splits |= Q(first_name__iexact=" ".join(words[:cut]), last_name__iexact=" ".join(words[cut:]))
-        return Contact.objects.filter(splits).order_by("pk")
+        return Contact.objects.standing().filter(splits).order_by("pk")
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> Any:
         return "" if value is None else (value.email or str(value.uid))

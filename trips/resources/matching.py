@@ -59,14 +59,16 @@ class People:
         lasts = {form for person in persons if person.last_name for form in _forms(person.last_name)}
         born = {person.born for person in persons if person.born}
         named = Q(lowered__in=lasts) | Q(last_name__in=lasts)
-        found = Contact.objects.annotate(lowered=Lower("last_name")).filter(
-            Q(email__in=emails) | Q(phone__in=phones) | named
+        found = (
+            Contact.objects.standing()
+            .annotate(lowered=Lower("last_name"))
+            .filter(Q(email__in=emails) | Q(phone__in=phones) | named)
         )
         for contact in found.order_by("pk"):
             self.add(contact)
         legal = Q(lowered__in=lasts) | Q(legal_last_name__in=lasts)
         travelled = Passenger.objects.annotate(lowered=Lower("legal_last_name")).filter(
-            legal | Q(date_of_birth__in=born)
+            legal | Q(date_of_birth__in=born), contact__merged_into__isnull=True
         )
         for passenger in travelled.select_related("contact").order_by("pk"):
             self.add_traveller(passenger)

@@ -74,7 +74,7 @@ class ContactResource(RowResource):
 
     def find(self, row: Any) -> Contact | None:
         if text := str(row.get("Key", "")).strip():
-            return _by_key(Contact.objects, text, "contact")
+            return _contact_by_key(text)
         person = self._person(row)
         found, by = _matched(self.people, person)
         self._now["known"] = f"Known by {by}" if found else ""
@@ -100,7 +100,16 @@ class ContactResource(RowResource):
 
 def _by_key(rows: Any, text: str, what: str) -> Any:
     key = key_of(text)
-    found = rows.filter(uid=key).first() if key else None
+    return _there(rows.filter(uid=key).first() if key else None, text, what)
+
+
+def _contact_by_key(text: str) -> Any:
+    """A file made before a merge names the duplicate: the contact that stands for it is meant."""
+    key = key_of(text)
+    return _there(Contact.objects.of_key(key) if key else None, text, "contact")
+
+
+def _there(found: Any, text: str, what: str) -> Any:
     if found is None:
         raise ValidationError(f"There is no {what} with the key {text!r}. Leave the key empty for a new one.")
     return found
@@ -262,7 +271,7 @@ class PassengerResource(RowResource):
 
     def _contact_of(self, row: Any, person: Person) -> tuple[Contact | None, str]:
         if text := str(row.get("Contact key", "")).strip():
-            return _by_key(Contact.objects, text, "contact"), "the contact’s key"
+            return _contact_by_key(text), "the contact’s key"
         return _matched(self.people, person)
 
     def _trip_of(self, row: Any) -> Any:
