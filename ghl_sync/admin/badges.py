@@ -77,6 +77,8 @@ def _text(link: Any, state: State, account: Account) -> str:
         return "Conflict: both sides changed the same field"
     if state is State.GONE:
         return _with("Gone in GoHighLevel", link.gone_reason)
+    if link.merged_at is not None:
+        return "Merged into another contact"
     return "Not mirrored" if state is State.IGNORED else str(state.label)
 
 

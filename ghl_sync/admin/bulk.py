@@ -45,7 +45,8 @@ class Verb:
 
 
 def _living(link: Link) -> bool:
-    return link.deleted_at is None
+    """Neither deleted nor merged into another contact: those come back with an undo."""
+    return link.deleted_at is None and link.merged_at is None
 
 
 def _retry(link: Link, lane: str) -> None:

@@ -313,10 +313,25 @@ def answer_view(request: HttpRequest, issue_id: int, name: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:ghl_sync_doubles"))
 
 
+def same_here_view(request: HttpRequest, issue_id: int) -> HttpResponse:
+    """To the page that merges two contacts of ours which are one contact over there."""
+    issue = Issue.objects.filter(pk=issue_id, code=Code.SAME_HERE).select_related("link").first()
+    if issue is None or issue.link is None:
+        raise Http404("There is no such question.")
+    if not may_see(request.user, f"trips.{issue.link.kind}"):
+        raise PermissionDenied
+    other = Link.objects.filter(kind=issue.link.kind, remote_id=issue.remote_id).exclude(pk=issue.link.pk).first()
+    if issue.closed_at is not None or other is None or other.deleted_at is not None:
+        messages.warning(request, "This question is answered already.")
+        return HttpResponseRedirect(_record_url(issue.link))
+    return HttpResponseRedirect(reverse("admin:trips_contact_merge", args=[other.object_id, issue.link.object_id]))
+
+
 def urls(site: Any) -> list[URLPattern]:
     wrap = site.admin_view
     return [
         path("doubles/", wrap(doubles_view), name="ghl_sync_doubles"),
+        path("doubles/here/<int:issue_id>/", wrap(same_here_view), name="ghl_sync_same_here"),
         path("doubles/<int:issue_id>/", wrap(double_view), name="ghl_sync_double"),
         path("doubles/<int:issue_id>/<slug:name>/", wrap(answer_view), name="ghl_sync_double_answer"),
     ]

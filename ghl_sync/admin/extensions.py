@@ -25,6 +25,7 @@ from ghl_sync.admin.badges import SHORT, badge_of, link_of, links_of
 from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.deleting import HeldDeletes
 from ghl_sync.admin.filters import with_sync_questions
+from ghl_sync.admin.merging import MergedElsewhere
 from ghl_sync.admin.panel import panel_for
 from ghl_sync.admin.timeline import Timeline, may_look, with_sync
 from ghl_sync.admin.unlinked import WorkList
@@ -212,7 +213,7 @@ class MirroredTripAdmin(Mirrored, TripAdmin):
     list_filter = with_sync_questions(TripAdmin.list_filter)
 
 
-class MirroredContactAdmin(Mirrored, ContactAdmin):
+class MirroredContactAdmin(MergedElsewhere, Mirrored, ContactAdmin):
     form = forms.MirroredContactForm
     list_filter = with_sync_questions(ContactAdmin.list_filter)
 

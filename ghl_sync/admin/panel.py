@@ -20,6 +20,7 @@ from ghl_sync.admin.bulk import may_repair
 from ghl_sync.admin.fields import label_of, may_see_value
 from ghl_sync.admin.timeline import Entry, Timeline
 from ghl_sync.models import Conflict, Issue, Link
+from trips.services import merging
 
 # Templates of the parts beside the badge.
 PARTS = ("open", "questions", "events")
@@ -120,5 +121,7 @@ def _decision(user: Any, link: Link, conflict: Conflict) -> str:
 
 
 def _url(user: Any, row: Issue | Conflict) -> str:
+    if isinstance(row, Issue) and row.code == Issue.Code.SAME_HERE and user.has_perms(merging.PERMISSIONS):
+        return reverse("admin:ghl_sync_same_here", args=[row.pk])
     name = row._meta.model_name
     return reverse(f"admin:ghl_sync_{name}_change", args=[row.pk]) if user.has_perm(f"ghl_sync.view_{name}") else ""

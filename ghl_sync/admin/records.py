@@ -88,6 +88,7 @@ _DEFINED = ("ghl_sync.view_remotefield", "admin:ghl_sync_remotefield_changelist"
 _REPAIRED: dict[str, tuple[str, str, str]] = {
     **dict.fromkeys(twins.CODES, ("", "admin:ghl_sync_double", "Compare and decide")),
     _Code.CHANGED: ("", "admin:ghl_sync_deleted", "Decide"),
+    _Code.SAME_HERE: ("trips.change_contact", "admin:ghl_sync_same_here", "Compare and merge"),
     **dict.fromkeys((_Code.NO_OPTION, _Code.NO_FIELD, _Code.OPTION_GONE, _Code.LOOKALIKE), _DEFINED),
 }
 
@@ -102,7 +103,7 @@ def repair_of(issue: Issue, viewer: Any) -> SafeString | str:
     permission, name, words = _REPAIRED[issue.code]
     if not (viewer.has_perm(permission) if permission else may_see(link, viewer)):
         return ""
-    url = reverse(name, args=[issue.pk] if issue.code in twins.CODES else [])
+    url = reverse(name, args=[issue.pk] if issue.code in {*twins.CODES, _Code.SAME_HERE} else [])
     return format_html('<a class="text-link" href="{}">{}</a>', url, words)
 
 

@@ -233,7 +233,9 @@ class Timeline:
         if link.gone_at is not None:
             yield Entry(link.gone_at, "Missing in GoHighLevel", note=link.gone_reason, trouble=True)
         if link.ignored_at is not None:
-            yield Entry(link.ignored_at, "Not mirrored from here on")
+            merged = link.merged_at is not None
+            told = "Merged into another contact; not mirrored from here on" if merged else "Not mirrored from here on"
+            yield Entry(link.ignored_at, told)
 
     # When it was missing over there
 

@@ -49,7 +49,7 @@ Pages = Callable[[Scan, Sequence[Any] | None], Page]
 
 def prove_absence(session: Session, intake: Intake, kind: Kind, scan: Scan, *, started: dt.datetime) -> None:
     """Links that a whole scan did not meet; twice over, they are asked for one by one."""
-    state.close_absent(kind, scan.ids)
+    state.try_survivors(state.close_absent(kind, scan.ids))
     present = Link.objects.filter(
         kind=kind,
         location_id=session.config.location_id,
@@ -86,13 +86,28 @@ def _look_for(session: Session, intake: Intake, kind: Kind, link: Link) -> None:
     try:
         record = session.read(kind, link.remote_id)
     except NotFound as error:
-        if others_answer(session, link) and state.gone(link, error.words[:255]):
+        if not others_answer(session, link) or took_merged_half(session, link):
+            return
+        if state.gone(link, error.words[:255]):
             intake.report.of(kind).gone += 1
         return
     state.seen_again([link.pk])
     note_place(session, link, record)
     link.refresh_from_db()
     intake.merge(kind, record, "", link)
+
+
+def took_merged_half(session: Session, link: Link) -> bool:
+    """Whether a contact that is not found has the half of one merged into it from now on.
+
+    Who merged the two over there as well has kept the other one, which no program can tell but by what is left.
+    """
+    if link.kind != Kind.CONTACT:
+        return False
+    for merged in state.merged_halves(link.object_id):
+        if _is_found(session, link.kind, merged.remote_id):
+            return state.trade_halves(link, merged)
+    return False
 
 
 def others_answer(session: Session, link: Link) -> bool:

@@ -17,7 +17,7 @@ from ghl_sync.client.types import Record
 from ghl_sync.engine import state
 from ghl_sync.engine.apply import adopt_writes, base_of, plan_for
 from ghl_sync.engine.base import Base
-from ghl_sync.engine.local import contact_id_of, load, stub_contact
+from ghl_sync.engine.local import contact_id_of, is_owner, load, stub_contact
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import NOTHING_SEEN
@@ -274,7 +274,7 @@ def _check_owner(session: Session, link: Link, record: Record) -> None:
     if link.kind == Kind.CONTACT or not theirs:
         return
     known = state.of_records(session.config.location_id, [theirs]).filter(kind=Kind.CONTACT).first()
-    if contact_id is not None and (known is None or known.object_id != contact_id):
+    if contact_id is not None and not is_owner(local, theirs):
         role = "lead organiser" if link.kind == Kind.TRIP else "contact"
         theirs_named = f"{known.label}" if known is not None else _name_in(record)
         raise CannotDo(

@@ -21,6 +21,7 @@ from ghl_sync.engine.local import (
     Local,
     as_text,
     from_text,
+    is_owner,
     last_edit,
     load,
     store_documents,
@@ -328,6 +329,8 @@ def _tell_unsendable(link: Link, local: Local, base: Base, *, asked: bool) -> No
         value, agreed = ours.get(row.name), base.local.get(row.name)
         # A trip without an organiser may belong to the fallback contact over there.
         differs = not row.converter.same(value, agreed) and not (row.reference and value is None)
+        if differs and row.reference and isinstance(agreed, str) and is_owner(local, agreed):
+            differs = False  # theirs is a duplicate that was merged into ours: the same contact by another id
         if differs:
             stuck.append(row)
         else:

@@ -19,7 +19,7 @@ from ghl_sync.client.types import Record
 from ghl_sync.engine import apply, state
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
-from ghl_sync.engine.local import MODELS, Local, contact_id_of, load
+from ghl_sync.engine.local import MODELS, Local, contact_id_of, load, standing_for
 from ghl_sync.engine.results import Result
 from ghl_sync.engine.sending import Ended, called, note_unsendable, verify
 from ghl_sync.engine.session import Session
@@ -27,7 +27,7 @@ from ghl_sync.engine.state import Seen
 from ghl_sync.mapping.fields import Values
 from ghl_sync.mapping.table import CONTACT_KEY_FIELD, KEY_FIELD, MAPS
 from ghl_sync.mapping.translate import build_body
-from ghl_sync.models import Kind, Link, Write
+from ghl_sync.models import Issue, Kind, Link, Write
 from trips.models import Contact
 
 logger = logging.getLogger("ghl_sync.push")
@@ -38,11 +38,11 @@ LOOKUPS = 2
 def owner(session: Session, local: Local) -> Contact | None:
     contact_id = contact_id_of(local)
     if contact_id is not None:
-        return Contact._base_manager.filter(pk=contact_id).first()
+        return standing_for(contact_id)
     fallback = session.config.fallback_email.strip().lower()
     if local.kind != Kind.TRIP or not fallback:
         return None
-    contact = Contact._base_manager.filter(email=fallback).order_by("pk").first()
+    contact = Contact.objects.standing().filter(email=fallback).order_by("pk").first()
     if contact is None:
         contact = Contact(email=fallback)
         contact.save()
@@ -154,6 +154,7 @@ def _made(
     apply.remember(local, base)
     state.agreed(link, base, seen, **facts)
     if link.kind == Kind.CONTACT:
+        state.close_issues(link, codes=(Issue.Code.SAME_HERE,))
         wake_waiting(session, link)
     return Result.CREATED
 
@@ -185,20 +186,44 @@ def _bears_key(session: Session, link: Link, record: Record) -> bool:
 def _adopt(session: Session, link: Link, record: Record, *, created: bool = False) -> Result | Adopted:
     """This record over there is ours from now on; what differs is merged like any other change."""
     owner = state.of_records(session.config.location_id, [record.id]).exclude(pk=link.pk).first()
-    if owner is not None:
-        state.park(
-            link,
-            f"GoHighLevel's record belongs to {owner} already: the same one twice here. Give what hangs on this one to "
-            "the other and delete this one, or make their e-mail and phone differ and press Sync now.",
-        )
-        return Result.FAILED
+    if owner is not None and _is_merged_into(owner, link):
+        state.hand_over(owner)
+    elif owner is not None:
+        return _same_twice(link, owner, record)
     pipeline_id = str(record.raw.get("pipelineId") or "")
     state.keep(link, remote_id=record.id, location_id=session.config.location_id, pipeline_id=pipeline_id)
+    state.close_issues(link, codes=(Issue.Code.SAME_HERE,))
     base = apply.base_of(link)
     for write in apply.adopt_writes(link, base):
         state.close_write(write, Write.Outcome.FOUND, remote_id=record.id)
     state.keep(link, base=base.dump() if base.known else {})
     return Adopted(created)
+
+
+def _is_merged_into(owner: Link, link: Link) -> bool:
+    """Whether that record's contact is one that was merged into this link's here."""
+    return owner.kind == Kind.CONTACT == link.kind and owner.pk in {
+        one.pk for one in state.merged_halves(link.object_id)
+    }
+
+
+def _same_twice(link: Link, owner: Link, record: Record) -> Result:
+    """Two of ours are one record over there: a person says whether they are one."""
+    if link.kind != Kind.CONTACT:
+        state.park(
+            link,
+            f"GoHighLevel's record belongs to {owner} already: the same one twice here. Give what hangs on this one to "
+            "the other and delete this one.",
+        )
+        return Result.FAILED
+    state.park(
+        link,
+        f"GoHighLevel's record belongs to {owner} already: the same one twice here. Merge the two, or make their "
+        "e-mail and phone differ and press Sync now.",
+    )
+    words = f"“{link.label}” and “{owner.label}” are one contact in GoHighLevel: the same e-mail or phone. Merge them."
+    state.open_issue(link, Issue.Code.SAME_HERE, words, remote_id=record.id)
+    return Result.FAILED
 
 
 def doubtful_create(session: Session, link: Link) -> Record | None:
@@ -337,7 +362,8 @@ def _known_contact(session: Session, link: Link) -> Result | Adopted | None:
     if session.location.allow_duplicate_contact:
         ids = [record.id for record in matches]
         taken = state.of_records(session.config.location_id, ids)
-        owned = set(taken.exclude(pk=link.pk).values_list("remote_id", flat=True))
+        merged = {one.pk for one in state.merged_halves(link.object_id)}
+        owned = set(taken.exclude(pk__in={link.pk, *merged}).values_list("remote_id", flat=True))
         matches = [record for record in matches if record.id not in owned]
     if len(matches) > 1:
         state.park(link, "The e-mail address and the phone number belong to two contacts in GoHighLevel.")

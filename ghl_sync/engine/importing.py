@@ -264,9 +264,13 @@ def _raw(note: IssueNote) -> str:
 
 
 def known_contacts(location_id: str, remote_ids: Iterable[str]) -> dict[str, int]:
-    """Our contacts by their ids over there."""
+    """Our contacts by their ids over there; for one that was merged here, the one that stands for it."""
     rows = state.of_records(location_id, set(remote_ids)).filter(kind=Kind.CONTACT, deleted_at__isnull=True)
-    return dict(rows.values_list("remote_id", "object_id"))
+    known = dict(rows.values_list("remote_id", "object_id"))
+    merged: dict[int, Any] = dict(
+        Contact._base_manager.filter(pk__in=known.values(), merged_into__isnull=False).values_list("pk", "merged_into")
+    )
+    return {remote_id: merged.get(pk, pk) for remote_id, pk in known.items()}
 
 
 def waiting_contacts(emails: Iterable[str]) -> dict[str, Link]:
@@ -275,7 +279,6 @@ def waiting_contacts(emails: Iterable[str]) -> dict[str, Link]:
     if not wanted:
         return {}
     waiting = Link.objects.filter(kind=Kind.CONTACT, remote_id="", deleted_at__isnull=True)
-    contacts = dict(
-        Contact._base_manager.filter(email__in=wanted, pk__in=waiting.values("object_id")).values_list("pk", "email")
-    )
+    standing = Contact.objects.standing().filter(email__in=wanted, pk__in=waiting.values("object_id"))
+    contacts = dict(standing.values_list("pk", "email"))
     return {contacts[link.object_id]: link for link in waiting.filter(object_id__in=contacts)}

@@ -193,12 +193,25 @@ def contact_from_row(raw: Mapping[str, Any]) -> Contact:
     return contact
 
 
+def standing_for(contact_id: int) -> Contact | None:
+    """The contact, or the one that it was merged into here; None when there is none any more."""
+    found = Contact._base_manager.filter(pk=contact_id).select_related("merged_into").first()
+    return found and (found.merged_into or found)
+
+
+def is_owner(local: Local, remote_id: str) -> bool:
+    """Whether the contact of this id over there is this object's, under its own id or that of a merged one."""
+    link = state.of_records(settings.GHL_LOCATION_ID, [remote_id]).filter(kind="contact").first()
+    contact = standing_for(link.object_id) if link is not None else None
+    return contact is not None and contact.pk == contact_id_of(local)
+
+
 def stub_contact(remote_id: str, raw: Mapping[str, Any]) -> Contact:
     """The contact with this id over there; one that nobody here knows is made from the row and flagged."""
     known_there = state.of_records(settings.GHL_LOCATION_ID, [remote_id]).filter(kind="contact")
     link = known_there.first()
     if link is not None:
-        known = Contact._base_manager.filter(pk=link.object_id).first()
+        known = standing_for(link.object_id)
         if known is not None:
             return known
     contact = contact_from_row(raw)

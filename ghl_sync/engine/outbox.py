@@ -26,8 +26,20 @@ def mark(obj: models.Model) -> int | None:
     if is_muted(kind, obj.pk):
         return None
     link = state.ensure_link(obj, str(obj))
+    if isinstance(obj, Contact) and _is_merged(obj, link):
+        return None
     state.record_change(kind, obj.pk, seat=seat_of(obj))
     return link.pk
+
+
+def _is_merged(contact: Contact, link: Link) -> bool:
+    """Whether another contact stands for this one. Its link follows what was saved, so that an undo is heard, too."""
+    into = contact.merged_into_id
+    if into is not None and link.merged_at is None:
+        state.stand_aside(link, Link.objects.filter(kind=Kind.CONTACT, object_id=into).first())
+    elif into is None and link.merged_at is not None:
+        state.step_back(link)
+    return into is not None
 
 
 def mark_part(passenger_id: int) -> int | None:

@@ -27,6 +27,7 @@ from ghl_sync.engine.results import KindCounts, PullReport
 from ghl_sync.engine.session import CannotRun, Session
 from ghl_sync.mapping.table import FINGERPRINT
 from ghl_sync.models import Arrival, Kind, Run, SeenPage
+from trips.services import merging
 
 logger = logging.getLogger("ghl_sync.pull")
 
@@ -126,6 +127,7 @@ class _Pull:
             self._fail(error.words if isinstance(error, GHLError) else str(error))
             raise
         if not self.dry:
+            merging.gather()
             twins.find_alike()
         return self._finish()
 

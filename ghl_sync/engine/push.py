@@ -17,7 +17,7 @@ from ghl_sync.client.errors import (
 )
 from ghl_sync.client.types import Record
 from ghl_sync.engine import apply, oscillation, state
-from ghl_sync.engine.absence import others_answer
+from ghl_sync.engine.absence import others_answer, took_merged_half
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.creating import Adopted, Vanished, create, owner, wake_waiting
@@ -191,7 +191,8 @@ def _get(session: Session, link: Link) -> Record:
         record = session.read(link.kind, link.remote_id)
     except NotFound as error:
         if others_answer(session, link):
-            state.gone(link, error.words)
+            if not took_merged_half(session, link):
+                state.gone(link, error.words)
             state.release(link)  # ends here where the link is not ours any more
             raise Ended(Result.WAITING) from None
         raise TryLater("GoHighLevel does not find the record, and no other record either.") from None

@@ -28,6 +28,8 @@ class Issue(models.Model):
         OSCILLATES = "oscillates", "Keeps changing back"
         OPTION_GONE = "option_gone", "Option or stage is gone"
         LOOKALIKE = "lookalike", "Options that look alike"
+        SAME_HERE = "same_here", "The same contact twice here"
+        MERGED = "merged", "Merged here, two in GoHighLevel"
 
     class Decision(models.TextChoices):
         """What a person said about a record that exists twice."""

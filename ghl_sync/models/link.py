@@ -191,6 +191,8 @@ class Link(models.Model):
     gone_at = models.DateTimeField(null=True, blank=True)  # proven missing over there
     gone_reason = models.CharField(max_length=255, blank=True)
     ignored_at = models.DateTimeField(null=True, blank=True)
+    # A contact that was merged into another one here; ignored at the same moment, unless it was so before.
+    merged_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)  # deleted here: a tombstone
     held_until = models.DateTimeField(null=True, blank=True)  # until then a delete can be undone and is not sent
     remote_gone_at = models.DateTimeField(null=True, blank=True)  # the tombstone's DELETE is done

@@ -370,7 +370,7 @@ def test_side_by_side_costs_the_same_for_one_booking_and_three(
         admin_client.get(url("merge", keep.pk, drop.pk))
 
 
-SIDE_BY_SIDE = 29
+SIDE_BY_SIDE = 35
 
 
 def test_a_merge_from_the_list_opens_the_next_pair_and_offers_the_undo(admin_client: Any) -> None:

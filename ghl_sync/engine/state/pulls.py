@@ -97,7 +97,7 @@ def link_stub(contact: models.Model, remote_id: str, tombstone: Link | None) -> 
 def seen_again(link_ids: Collection[int]) -> None:
     """Records a scan met that counted as missing before: they are back, and mirrored again if they were put away."""
     for links in in_order(link_ids):
-        links.filter(gone_at__isnull=False).update(ignored_at=None)
+        links.filter(gone_at__isnull=False, merged_at__isnull=True).update(ignored_at=None)
         links.update(missed_scans=0, gone_at=None, gone_reason="")
 
 

@@ -69,11 +69,15 @@ def close_issues(
     issues.update(closed_at=Now())
 
 
-def close_absent(kind: str, remote_ids: Collection[str]) -> None:
-    """Questions about a second record, or one that came back, end when a whole scan does not meet it any more."""
-    asked = Issue.objects.filter(link__kind=kind, code__in=("twin", "came_back"), closed_at__isnull=True)
-    over = [pk for pk, remote_id in asked.values_list("pk", "remote_id") if remote_id and remote_id not in remote_ids]
-    Issue.objects.filter(pk__in=over).update(closed_at=Now())
+def close_absent(kind: str, remote_ids: Collection[str]) -> list[int]:
+    """Questions about a second record, or one that came back, end when a whole scan does not meet it any more.
+
+    The links of contacts that were merged here and are by now merged over there as well.
+    """
+    asked = Issue.objects.filter(link__kind=kind, code__in=("twin", "came_back", "merged"), closed_at__isnull=True)
+    over = [row for row in asked.defer("raw") if row.remote_id and row.remote_id not in remote_ids]
+    Issue.objects.filter(pk__in=[row.pk for row in over]).update(closed_at=Now())
+    return [row.link_id for row in over if row.code == Issue.Code.MERGED and row.link_id is not None]
 
 
 def open_conflict(link: Link, *, field: str, outcome: str, chosen: bool = False, **fields: Any) -> None:
