@@ -38,6 +38,7 @@ MAY_DIFFER = (
     "ghl_sync/test_watchdog.py::test_it_survives_the_database_s_end",
     "trips/test_batches",
     "trips/test_deletion",
+    "trips/test_duplicates",
     "trips/test_edit",
     "trips/test_models",
     "trips/test_querysets",

@@ -93,8 +93,12 @@ class Mirrored(HeldDeletes):
         remote_id = search_term.strip()
         if _REMOTE_ID.fullmatch(remote_id):
             links = Link.objects.filter(kind=str(self.opts.model_name), remote_id=remote_id)
-            found |= queryset.filter(pk__in=list(links.values_list("object_id", flat=True)))
+            found |= queryset.filter(pk__in=self.named_by(list(links.values_list("object_id", flat=True))))
         return found, duplicates
+
+    def named_by(self, ids: list[int]) -> list[int]:
+        """The records that are meant by these, whose ID was typed."""
+        return ids
 
     @display(description="GoHighLevel")
     def sync(self, obj: Any) -> SafeString:

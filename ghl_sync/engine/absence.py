@@ -50,6 +50,8 @@ Pages = Callable[[Scan, Sequence[Any] | None], Page]
 def prove_absence(session: Session, intake: Intake, kind: Kind, scan: Scan, *, started: dt.datetime) -> None:
     """Links that a whole scan did not meet; twice over, they are asked for one by one."""
     state.try_survivors(state.close_absent(kind, scan.ids))
+    if kind == Kind.CONTACT:
+        state.ask_about_merged(scan.ids)
     present = Link.objects.filter(
         kind=kind,
         location_id=session.config.location_id,

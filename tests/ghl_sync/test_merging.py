@@ -98,7 +98,7 @@ def test_an_opportunity_that_names_the_duplicate_means_the_survivor(connected: S
 
     assert owners(booked, led) == (keep, keep)
     new = Passenger.objects.get(pk=Link.objects.get(remote_id=fresh.id).object_id)
-    assert new.contact == keep
+    assert (new.contact, new.history.count()) == (keep, 0)  # it came in so; nobody had to move it
     assert Contact.objects.count() == 3  # with the organiser of the trip that the booking is on
 
 
@@ -131,6 +131,30 @@ def test_what_the_duplicate_holds_there_is_neither_taken_nor_overwritten(connect
     assert link_of(drop).state_now() == State.IGNORED
     audit(Session())
     assert open_issues() == [("merged", "Greta Lind")]
+
+
+def test_a_duplicate_that_was_on_its_way_there_in_the_moment_of_the_merge_is_asked_about(
+    connected: Sandbox, pair: Any
+) -> None:
+    keep, drop, _booked, _led = pair
+    half = link_of(drop).remote_id
+    Link.objects.filter(pk=link_of(drop).pk).update(remote_id="")
+    merged(keep, drop)
+    assert open_issues() == []
+    Link.objects.filter(pk=link_of(drop).pk).update(remote_id=half)  # its create is answered only now
+
+    assert whole_round(connected) == []
+
+    assert open_issues() == [("merged", "Greta Lind")]
+
+
+def test_the_duplicates_id_there_finds_the_survivor(pair: Any, admin_client: Any) -> None:
+    keep, drop, _booked, _led = pair
+    merged(keep, drop)
+
+    page = admin_client.get("/trips/contact/", {"q": link_of(drop).remote_id})
+
+    assert list(page.context["cl"].result_list) == [keep]
 
 
 def test_a_merge_there_as_well_ends_the_question_without_an_alarm(connected: Sandbox, pair: Any) -> None:

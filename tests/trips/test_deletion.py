@@ -37,7 +37,7 @@ def payer():
 CASES = {
     "trip": (trip_with_people, "“Baracoa” cannot be deleted: 2 passengers are on it.", "Archive instead"),
     "vendor": (vendor_of_a_trip, "“Acme” cannot be deleted: 1 trip or cost names it.", "Archive instead"),
-    "contact": (organiser, "“Ada Ortiz” cannot be deleted: 1 passenger or trip needs it.", None),
+    "contact": (organiser, "“Ada Ortiz” cannot be deleted: 1 passenger, trip or merged contact needs it.", None),
     "passenger": (
         payer,
         "“Ada Ortiz” cannot be deleted: 1 payment is recorded for them.",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.urls import reverse
 
 from tests.factories import ContactFactory, PassengerFactory, TripFactory, UserFactory
+from tests.trips.postgres import postgresql_only
 from trips.enums import Attendance
 from trips.models import Batch, Contact, ContactsApart, Passenger, Trip
 from trips.services import batches, duplicates, merging
@@ -223,6 +227,66 @@ def test_what_stays_is_suggested() -> None:
         "do_not_contact": "drop",
         "notes": "drop",
     }
+
+
+@postgresql_only
+def test_of_two_merges_at_once_in_both_directions_one_is_refused() -> None:
+    keep, drop = two()
+    gate = threading.Barrier(2)
+
+    def at_once(one: Contact, other: Contact) -> str:
+        gate.wait()
+        try:
+            merged(one, other)
+        except merging.Refused as refused:
+            return str(refused)
+        finally:
+            connection.close()
+        return ""
+
+    with ThreadPoolExecutor(2) as threads:
+        ends = [threads.submit(at_once, *pair).result for pair in ((keep, drop), (drop, keep))]
+        said = sorted(end() for end in ends)
+
+    assert said[0] == ""
+    assert "already" in said[1]
+    assert (Contact.objects.standing().count(), Batch.objects.count()) == (1, 1)
+
+
+def test_a_survivor_cannot_be_deleted(admin_client: Any) -> None:
+    keep, drop = two()
+    merged(keep, drop)
+
+    page = admin_client.get(url("delete", keep.pk))
+
+    assert "“Greta Lind” cannot be deleted: 1 passenger, trip or merged contact needs it." in page.content.decode()
+
+
+def test_going_through_the_list_passes_over_what_others_decided(django_assert_num_queries: Any) -> None:
+    for number in range(3):
+        ContactFactory.create_batch(2, email=f"same{number}@example.com")
+    first, second, third = duplicates.find().pairs
+    assert duplicates.next_pair() == first
+    merged(*Contact.objects.filter(pk__in=first.ids).order_by("pk"))
+    duplicates.keep_apart(
+        **dict(zip(("one", "other"), Contact.objects.filter(pk__in=second.ids), strict=True)), by=None
+    )
+
+    with django_assert_num_queries(2):
+        assert duplicates.next_pair() == third
+
+
+def test_likely_ones_are_those_that_share_something() -> None:
+    one = ContactFactory(email="greta@example.com", phone="+12025550101")
+    mail, phone = ContactFactory(email="greta@example.com"), ContactFactory(phone="+12025550101")
+    born, apart = ContactFactory(), ContactFactory(email="greta@example.com")
+    for contact in (one, born):
+        PassengerFactory(contact=contact, legal_first_name="Ines", legal_last_name="Ek", date_of_birth=BORN)
+    duplicates.keep_apart(one=apart, other=one, by=None)
+
+    assert duplicates.likely(one) == [born.pk, phone.pk, mail.pk]
+    assert duplicates.likely(one, born=False) == [phone.pk, mail.pk]
+    assert duplicates.likely(ContactFactory(email="", phone="")) == []
 
 
 # Refused

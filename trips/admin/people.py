@@ -68,7 +68,7 @@ class ContactAdmin(MergePages, ContactHistory, ContactBulk, ImportPages, ExportP
     actions_detail = ("merge_with",)
     form = ContactForm
     empty_title = "No contacts here"
-    needed_by = ("passenger or trip needs it", "passengers and trips need it")
+    needed_by = ("passenger, trip or merged contact needs it", "passengers, trips and merged contacts need it")
     list_display = ("name", "company_name", "email", "phone", "city", "country", "look")
     list_filter = (LookFilter,)
     search_fields = ("search_key__contains",)

@@ -144,6 +144,7 @@ from ghl_sync.engine.state.links import (
     wake_dependants,
 )
 from ghl_sync.engine.state.merged import (
+    ask_about_merged,
     hand_over,
     merged_halves,
     stand_aside,
@@ -242,6 +243,7 @@ __all__ = [
     "answer_issue",
     "answered_create",
     "ask_about_delete",
+    "ask_about_merged",
     "ask_again",
     "ask_approval",
     "ask_for",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -39,14 +42,37 @@ def stand_aside(link: Link, survivor: Link | None) -> None:
     # Asked anew, if it is still a question, should the merge be undone.
     Conflict.objects.filter(link=link, resolved_at__isnull=True).update(resolved_at=Now(), choice="", resolved_by=None)
     if there and survivor is not None and survivor.remote_id:
-        open_issue(
-            link,
-            Issue.Code.MERGED,
-            f"“{link.label}” was merged into “{survivor.label}” here, and GoHighLevel still has both. Open “"
-            f"{survivor.label}” there, choose Merge and keep it as the master: its opportunities then move along. This "
-            "entry ends by itself at the next complete fetch.",
-            remote_id=link.remote_id,
-        )
+        _ask_to_merge_there(link, survivor)
+
+
+def ask_about_merged(remote_ids: Collection[str]) -> None:
+    """Of the contacts that a whole scan met, those that were merged here and still stand beside their survivor.
+
+    Most were asked about as they were merged; one may have been on its way there in that moment, or was restored.
+    """
+    merged = {
+        link.object_id: link
+        for link in Link.objects.filter(merged_at__isnull=False).exclude(remote_id="").defer("base")
+        if link.remote_id in remote_ids
+    }
+    into: dict[int, Any] = dict(Contact._base_manager.filter(pk__in=merged).values_list("pk", "merged_into"))
+    survivors = Link.objects.filter(kind=Kind.CONTACT, object_id__in=into.values()).exclude(remote_id="")
+    by_contact = {link.object_id: link for link in survivors.defer("base")}
+    for pk, link in merged.items():
+        survivor = by_contact.get(into.get(pk) or 0)
+        if survivor is not None:
+            _ask_to_merge_there(link, survivor)
+
+
+def _ask_to_merge_there(link: Link, survivor: Link) -> None:
+    open_issue(
+        link,
+        Issue.Code.MERGED,
+        f"“{link.label}” was merged into “{survivor.label}” here, and GoHighLevel still has both. Open "
+        f"“{survivor.label}” there, choose Merge and keep it as the master: the other one's opportunities then move "
+        "along. This entry ends by itself at the next complete fetch.",
+        remote_id=link.remote_id,
+    )
 
 
 def step_back(link: Link) -> None:
