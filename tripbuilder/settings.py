@@ -369,7 +369,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             | {"active": _is_passengers},
             _page("Contacts", "contacts", "admin:trips_contact_changelist", "trips.contact") | {"active": _is_contacts},
             _page("Duplicates", "group_remove", "admin:trips_contact_duplicates", "trips.contact")
-            | {"badge": "trips.admin.merging.sidebar_count", "badge_variant": "info"},
+            | {"badge": "trips.admin.merging.sidebar_count"},
             _page("Vendors", "storefront", "admin:trips_vendor_changelist", "trips.vendor"),
             _page("Payments", "payments", "admin:trips_payment_changelist", "trips.payment"),
             _page("Documents", "description", "admin:trips_document_changelist", "trips.document"),

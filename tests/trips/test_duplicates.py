@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from tests.factories import ContactFactory, PassengerFactory, TripFactory, UserFactory
 from tests.trips.postgres import postgresql_only
+from trips.admin.merging import _moving
 from trips.enums import Attendance
 from trips.models import Batch, Contact, ContactsApart, Passenger, Trip
 from trips.services import batches, duplicates, merging
@@ -385,8 +386,11 @@ def test_the_list_tells_pairs_and_their_number(admin_client: Any) -> None:
     ]
     assert "same e-mail" in page.content.decode()
     assert duplicates.last_count() == 1
+    badge = "data-badge>1</span>"
+    assert badge in admin_client.get("/").content.decode()
     merged(first, second)
     assert duplicates.last_count() == 0
+    assert "data-badge" not in admin_client.get("/").content.decode()
     assert "No duplicates" in admin_client.get(url("duplicates")).content.decode()
 
 
@@ -412,7 +416,7 @@ def test_both_stand_side_by_side_with_what_hangs_on_each(admin_client: Any) -> N
     page = admin_client.get(url("merge", drop.pk, keep.pk))
 
     assert (page.context["keep"].contact, page.context["drop"].contact) == (keep, drop)
-    assert page.context["moves"] == ["1 booking"]
+    assert page.context["moves"] == "1 booking moves"
     assert "1 booking moves to “Greta Lind”." in page.content.decode()
     assert [one.name for one in page.context["cells"] if one.differs] == ["first_name", "phone"]
     assert "Baracoa, 1 Mar 2027" in page.content.decode()
@@ -534,3 +538,18 @@ def test_a_file_that_names_the_duplicate_means_the_one_that_stands_for_it(admin_
     found = Contact.objects.of_key(drop.uid)
 
     assert (found, Contact.objects.of_key(keep.uid)) == (keep, keep)
+
+
+@pytest.mark.parametrize(
+    ("hanging", "words"),
+    [
+        ((0, 0, 0, 0), ""),
+        ((2, 0, 0, 0), "2 bookings move"),
+        ((0, 0, 1, 0), "1 trip that they lead moves"),
+        ((1, 1, 0, 0), "1 booking and 1 traveller whom they answer for move"),
+        ((2, 1, 3, 0), "2 bookings, 3 trips that they lead and 1 traveller whom they answer for move"),
+        ((0, 0, 0, 1), "1 contact merged into it moves"),
+    ],
+)
+def test_what_moves_is_one_sentence(hanging: tuple[int, int, int, int], words: str) -> None:
+    assert _moving(merging.Hanging(*hanging)) == words

@@ -358,7 +358,7 @@ class MergePages:
             "swap_url": "" if why else f"?{urlencode({'keep': drop.pk, **listed})}",
             "cells": cells,
             "reasons": [_reason(reason) for reason in duplicates.reasons_of(keep, drop, born=born)],
-            "moves": merging.hanging_on(drop).words(),
+            "moves": _moving(merging.hanging_on(drop)),
             "hints": self.merge_hints(keep, drop, picks),
             "lacks": [name.partition(".")[2].replace("_", " ") for name in lacks],
             "here": _url("merge", *(one.pk for one in pair)),
@@ -472,6 +472,15 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) and value else str(value or EMPTY)
+
+
+def _moving(hanging: merging.Hanging) -> str:
+    """ "2 bookings and 1 trip that they lead move"; empty where nothing hangs on the contact."""
+    words = hanging.words()
+    if not words:
+        return ""
+    told = " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    return f"{told} {'moves' if words == [words[0]] and words[0].startswith('1 ') else 'move'}"
 
 
 def _booking(passenger: Passenger) -> str:

@@ -70,8 +70,8 @@ class Hanging:
         """ "3 bookings", without what is not there."""
         named = (
             (self.bookings, "booking", "bookings"),
-            (self.trips, "trip they lead", "trips they lead"),
-            (self.wards, "traveller they answer for", "travellers they answer for"),
+            (self.trips, "trip that they lead", "trips that they lead"),
+            (self.wards, "traveller whom they answer for", "travellers whom they answer for"),
             (self.merged, "contact merged into it", "contacts merged into it"),
         )
         return [f"{count} {one if count == 1 else many}" for count, one, many in named if count]
