@@ -26,10 +26,11 @@ class Sizes:
     trips: int = 697
     passengers: int = 6477
     webhooks: int = 10_000
+    times: int = 100  # the large account, in lengths of the real one
 
 
 FULL = Sizes()
-TINY = Sizes("small", 2, 1, 4, 2, 4, 8, 1, 50, 12, 60, 40)
+TINY = Sizes("small", 2, 1, 4, 2, 4, 8, 1, 50, 12, 60, 40, 2)
 
 
 @dataclass(frozen=True, slots=True)

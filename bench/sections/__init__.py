@@ -36,6 +36,7 @@ SECTIONS = (
     Section("pull", "pull", "large", spare=True, fills=True),
     Section("hooks", "hooks", "large", filled=True),
     Section("pages", "pages", "large", filled=True),
+    Section("pages-large", "pages", "large", measure="measure_large", filled=True, on_request=True),
     Section("reports", "reports", "large", filled=True),
     Section("imports", "imports", "large", filled=True),
     Section("calls", "calls", "blank"),
