@@ -68,5 +68,5 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.gettempdir()}/tripbuilder-tests-{os.getpid()}.sqlite3"}  # noqa: F405
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":  # noqa: F405
     # Nothing of a test has to outlive a power cut, and a commit that waits for the disk takes most of its time.
-    DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c synchronous_commit=off"  # noqa: F405
+    DATABASES["default"]["OPTIONS"]["options"] += " -c synchronous_commit=off"  # noqa: F405
 WHITENOISE_AUTOREFRESH = True  # no static files were collected; looking for them at start would only warn

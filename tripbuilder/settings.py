@@ -128,9 +128,13 @@ SQLITE_OPTIONS = {
 }
 DATABASES = {"default": database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'tripbuilder.sqlite3'}")}
 DATABASES["default"]["CONN_MAX_AGE"] = CONN_MAX_AGE
+# PostgreSQL would compile long queries before it runs them: finding those of 70,000 trips that are not ready took 2.5 s
+# with that and 0.07 s without. `?options=…` in the address says otherwise.
+POSTGRESQL_OPTIONS = {"options": "-c jit=off"}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
 else:
+    DATABASES["default"]["OPTIONS"] = POSTGRESQL_OPTIONS | DATABASES["default"].get("OPTIONS", {})
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
