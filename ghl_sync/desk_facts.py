@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.db.models import Avg, Count, DurationField, Exists, ExpressionWrapper, F, Max, OuterRef, Q
@@ -35,44 +36,61 @@ HOURS = 24
 MOVING = (State.WAITING, State.WORKING, State.RETRYING)
 
 
-@dataclass(frozen=True, slots=True)
 class Counts:
-    """What waits for the engine or for a person.
+    """What waits for the engine or for a person, each number read when it is first asked for.
 
-    `states` counts records by `State`; `deletes` and `doubles` by kind, since their lists show each user the kinds
-    that this user may see; `issues` the other open ones by code.
+    `states` counts records by `State`, `troubled` only those that wait for a person, which takes no look at the others;
+    `deletes` and `doubles` count by kind, since their lists show each user the kinds that this user may see; `issues`
+    the other open ones by code.
     """
 
-    records: Mapping[str, int]
-    states: Mapping[str, int]
-    conflicts: int
-    unlinked: int
-    deletes: Mapping[str, int]
-    doubles: Mapping[str, int]
-    approvals: int
-    issues: Mapping[str, int]
-    drifts: int
-    oldest_change: dt.datetime | None
+    @cached_property
+    def records(self) -> Mapping[str, int]:
+        return records_by_kind()
+
+    @cached_property
+    def states(self) -> Mapping[str, int]:
+        return Link.objects.by_state(records=sum(self.records.values()))
+
+    @cached_property
+    def troubled(self) -> Mapping[str, int]:
+        return Link.objects.troubled_by_state()
+
+    @cached_property
+    def conflicts(self) -> int:
+        return Conflict.objects.filter(resolved_at__isnull=True).count()
+
+    @cached_property
+    def unlinked(self) -> int:
+        return Passenger.objects.unlinked().count()
+
+    @cached_property
+    def deletes(self) -> Mapping[str, int]:
+        return _counted(deleting.waiting(), "kind")
+
+    @cached_property
+    def doubles(self) -> Mapping[str, int]:
+        return _counted(twins.questions(), "link__kind")
+
+    @cached_property
+    def approvals(self) -> int:
+        return Approval.objects.filter(answer=Approval.Answer.ASKED).count()
+
+    @cached_property
+    def issues(self) -> Mapping[str, int]:
+        return _counted(Issue.objects.filter(closed_at__isnull=True).exclude(code__in=twins.CODES), "code")
+
+    @cached_property
+    def drifts(self) -> int:
+        return open_drifts().count()
+
+    @cached_property
+    def oldest_change(self) -> dt.datetime | None:
+        return _oldest_change()
 
     @property
     def moving(self) -> int:
         return sum(self.states[state] for state in MOVING)
-
-
-def counts() -> Counts:
-    issues = Issue.objects.filter(closed_at__isnull=True).exclude(code__in=twins.CODES)
-    return Counts(
-        records=records_by_kind(),
-        states=Link.objects.by_state(),
-        conflicts=Conflict.objects.filter(resolved_at__isnull=True).count(),
-        unlinked=Passenger.objects.unlinked().count(),
-        deletes=_counted(deleting.waiting(), "kind"),
-        doubles=_counted(twins.questions(), "link__kind"),
-        approvals=Approval.objects.filter(answer=Approval.Answer.ASKED).count(),
-        issues=_counted(issues, "code"),
-        drifts=open_drifts().count(),
-        oldest_change=_oldest_change(),
-    )
 
 
 def _counted(rows: Any, column: str) -> dict[str, int]:

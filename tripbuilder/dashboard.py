@@ -24,6 +24,7 @@ from ghl_sync.admin import desk
 from ghl_sync.admin.account import account_of
 from trips.admin.base import day
 from trips.admin.charts import Chart, Series, chart
+from trips.admin.lists import counted
 from trips.dates import add_months
 from trips.enums import DocumentState, FormState, PassengerStage, TripStage
 from trips.models import Document, Passenger, TravellerForm, Trip
@@ -185,7 +186,7 @@ def context_for(request: HttpRequest) -> dict[str, Any]:
 
 def _numbers(user: Any, today: dt.date) -> list[Number]:
     return [
-        Number(tile.label, tile.hint, tile.rows(today).count(), tile.url)
+        Number(tile.label, tile.hint, counted(tile.rows(today)), tile.url)
         for tile in (*TILES, *((FORMS,) if settings.TRAVELLER_LINKS else ()))
         if user.has_perm(tile.permission)
     ]

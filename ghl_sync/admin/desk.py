@@ -75,15 +75,20 @@ def asking(user: Any) -> int:
     """How much of the sync waits for a person, of what this user may see; 0 for whoever may not open the desk."""
     if not user.has_perm(MAY_LOOK):
         return 0
-    return sum(row.count for title, rows in numbers(user, desk_facts.counts()) if title == ASKING for row in rows)
+    rows = _asking(user, desk_facts.Counts())
+    return sum(row.count for row in rows if user.has_perm(row.permission))
 
 
 def _links(state: State) -> str:
     return f"{reverse('admin:ghl_sync_link_changelist')}?{urlencode({'state': state})}"
 
 
-def _by_state(counts: Counts, state: State, label: str, hint: str, *, trouble: bool = False) -> Number:
-    return Number(label, counts.states[state], _links(state), hint, trouble)
+def _by_state(counts: Counts, state: State, label: str, hint: str) -> Number:
+    return Number(label, counts.states[state], _links(state), hint)
+
+
+def _troubled(counts: Counts, state: State, label: str, hint: str) -> Number:
+    return Number(label, counts.troubled[state], _links(state), hint, trouble=True)
 
 
 def _moving(counts: Counts) -> list[Number]:
@@ -117,13 +122,7 @@ def _approvals(user: Any, counts: Counts) -> list[Number]:
 def _asking(user: Any, counts: Counts) -> list[Number]:
     gone = "Deleted there and kept here: create it again, put it away, or link another one."
     return [
-        _by_state(
-            counts,
-            State.NEEDS_PERSON,
-            "Needs you",
-            "GoHighLevel refuses it, or keeps changing a field back.",
-            trouble=True,
-        ),
+        _troubled(counts, State.NEEDS_PERSON, "Needs you", "GoHighLevel refuses it, or keeps changing a field back."),
         Number(
             "Conflicts",
             counts.conflicts,
@@ -133,7 +132,7 @@ def _asking(user: Any, counts: Counts) -> list[Number]:
             permission="ghl_sync.view_conflict",
         ),
         *_approvals(user, counts),
-        _by_state(counts, State.GONE, "Gone in GoHighLevel", gone, trouble=True),
+        _troubled(counts, State.GONE, "Gone in GoHighLevel", gone),
         *_doubles(user, counts),
         Number(
             "Differences",
@@ -292,7 +291,7 @@ def charts() -> list[Chart]:
 def desk_context(request: HttpRequest) -> dict[str, Any]:
     user: Any = request.user
     account = account_of(request)
-    counts, machinery = desk_facts.counts(), desk_facts.machinery(account.location)
+    counts, machinery = desk_facts.Counts(), desk_facts.machinery(account.location)
     colour, word, sentence = standing(account)
     running = lines(user, machinery.running, counts.records)
     return {

@@ -16,7 +16,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 from unfold.decorators import display
-from unfold.views import ChangeList
 
 from ghl_sync import tasks
 from ghl_sync.admin import forms
@@ -32,6 +31,7 @@ from ghl_sync.admin.unlinked import WorkList
 from ghl_sync.engine import resolve
 from ghl_sync.models import Kind, Link
 from trips.admin.base import is_id
+from trips.admin.lists import StaffChangeList
 from trips.admin.people import (
     ContactAdmin,
     EmergencyContactInline,
@@ -50,7 +50,7 @@ _REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{12,64}")
 MOST_ROWS = 200
 
 
-class MirroredChangeList(ChangeList):
+class MirroredChangeList(StaffChangeList):
     """Gives each row of the page its `sync_link`, read with one query for all of them."""
 
     sync_url = ""
@@ -81,7 +81,7 @@ class Mirrored(HeldDeletes):
 
     # The list
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[StaffChangeList]:
         return MirroredChangeList
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -89,12 +89,12 @@ class Mirrored(HeldDeletes):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Also the record with this ID in GoHighLevel, whole and as it is written there."""
-        found, duplicates = super().get_search_results(request, queryset, search_term)
         remote_id = search_term.strip()
         if _REMOTE_ID.fullmatch(remote_id):
             links = Link.objects.filter(kind=str(self.opts.model_name), remote_id=remote_id)
-            found |= queryset.filter(pk__in=self.named_by(list(links.values_list("object_id", flat=True))))
-        return found, duplicates
+            if ids := self.named_by(list(links.values_list("object_id", flat=True))):
+                return queryset.filter(pk__in=ids), False
+        return super().get_search_results(request, queryset, search_term)
 
     def named_by(self, ids: list[int]) -> list[int]:
         """The records that are meant by these, whose ID was typed."""

@@ -110,7 +110,7 @@ def there(sandbox: Sandbox) -> list[tuple[str, Any]]:
 
 def troubles() -> dict[str, int]:
     """Everything that the desk would still show as moving, asked or wrong."""
-    counts = desk_facts.counts()
+    counts = desk_facts.Counts()
     resting = {"synced", "ignored"}
     found = {name: count for name, count in counts.states.items() if name not in resting}
     found |= {"conflicts": counts.conflicts, "approvals": counts.approvals, "drifts": counts.drifts}

@@ -49,7 +49,7 @@ def test_each_record_counts_once_under_its_state():
     columns = [
         {},  # synced
         {"remote_dirty_at": now},
-        {"leased_until": now + dt.timedelta(minutes=1)},
+        {"remote_dirty_at": now, "leased_until": now + dt.timedelta(minutes=1)},
         {"remote_dirty_at": now, "failures": 2, "next_attempt_at": now + dt.timedelta(minutes=1)},
         {"parked_at": now},
         {},  # gets a conflict
@@ -64,7 +64,7 @@ def test_each_record_counts_once_under_its_state():
     found = status()
 
     assert found["links"] == dict.fromkeys(NOTHING, 1)
-    assert (found["due"], found["due_now"], found["conflicts"]) == (2, 1, 1)
+    assert (found["due"], found["due_now"], found["conflicts"]) == (3, 1, 1)
 
 
 def test_due_counts_waits_and_renamed_vendors_and_tells_the_oldest():

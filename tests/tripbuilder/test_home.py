@@ -15,7 +15,7 @@ from tripbuilder import dashboard
 pytestmark = pytest.mark.django_db
 TODAY = dt.date(2027, 1, 15)
 HOME = "admin:index"
-QUERIES = 26
+QUERIES = 21
 
 
 @pytest.fixture(autouse=True)

@@ -117,7 +117,7 @@ def test_choices_cost_the_same_for_one_and_three(admin_client, django_assert_num
         traveller("300")
     choices(admin_client, "x")
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert len(choices(admin_client, "orti")) == people
 
 

@@ -29,6 +29,7 @@ from unfold.contrib.filters.admin import RadioFilter
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from trips import rules
+from trips.admin.lists import StaffChangeList, StaffPaginator
 from trips.admin.saved_filters import SavedFilters
 from trips.forms import RENDERED, RuledForm
 from trips.permissions import may_see
@@ -170,6 +171,8 @@ class StaffAdmin(SavedFilters, GuardedFields, SimpleHistoryAdmin, ModelAdmin):
     list_per_page = 25
     list_max_show_all = 200
     show_facets = admin.ShowFacets.ALWAYS
+    paginator = StaffPaginator
+    show_full_result_count = False  # the list's own way counts it, with a limit
     list_filter_submit = True  # without it what is ticked is never sent
     list_fullwidth = True
     warn_unsaved_form = True
@@ -259,6 +262,9 @@ class StaffAdmin(SavedFilters, GuardedFields, SimpleHistoryAdmin, ModelAdmin):
         """Whether `instead_of_delete` would change anything about this row."""
         return True
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return StaffChangeList
+
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
         obj._history_user = request.user
         if not change:
@@ -316,8 +322,8 @@ class ReadOnly:
 class FrugalFilter(RadioFilter):
     """Counts what each answer would find, as the other filters do, while the list is short enough for it."""
 
-    # Each count asks its question of every row: at 650,000 passengers that takes longer than the page may.
-    counts_up_to: ClassVar[int] = 20_000
+    # Each count asks its question of every row, and some questions look into other tables for each.
+    counts_up_to: ClassVar[int] = 1_000
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         counted = changelist.add_facets

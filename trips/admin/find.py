@@ -72,9 +72,10 @@ def _group(request: HttpRequest, term: str, model: type[Any], shown: Callable[[A
     page = admin.site.get_model_admin(model)
     if not page.has_view_permission(request):
         return None
-    rows, _doubles = page.get_search_results(request, page.get_queryset(request), term)
+    rows, doubles = page.get_search_results(request, page.get_queryset(request), term)
     related = {Passenger: ("trip",), Trip: (), Contact: (), Vendor: ()}[model]
-    found = list(rows.select_related(*related).distinct()[: LOOKED_AT if model is Passenger else SHOWN + 1])
+    rows = (rows.distinct() if doubles else rows).select_related(*related)
+    found = list(rows[: LOOKED_AT if model is Passenger else SHOWN + 1])
     if model is Passenger:
         found.sort(key=lambda one: _distance(one, timezone.localdate()))
     name = model._meta.model_name

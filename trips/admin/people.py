@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -31,6 +31,7 @@ from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages, RequiredSet
 from trips.admin.importing import ImportPages
 from trips.admin.licences import LicenceShown
+from trips.admin.lists import FoldedSearch
 from trips.admin.making import MakingPages
 from trips.admin.merging import MergePages
 from trips.admin.money import PassengerMoney
@@ -46,7 +47,6 @@ from trips.querysets import flagged
 from trips.rules import e164
 from trips.services import enrolment
 from trips.services.reminding import with_last_asked
-from trips.text import fold_search
 
 _COLOURS = {"ok": "good", "short": "doubt", "expired": "bad", "missing": "bad"}
 
@@ -62,7 +62,7 @@ def validity_badge(passenger: Passenger) -> SafeString:
 
 
 @admin.register(Contact)
-class ContactAdmin(MergePages, ContactHistory, ContactBulk, ImportPages, ExportPages, StaffAdmin):
+class ContactAdmin(MergePages, ContactHistory, ContactBulk, FoldedSearch, ImportPages, ExportPages, StaffAdmin):
     actions = ("tag_selected", "delete_selected")
     actions_list = ("to_duplicates", "import_rows", "export_rows")
     actions_detail = ("merge_with",)
@@ -71,7 +71,7 @@ class ContactAdmin(MergePages, ContactHistory, ContactBulk, ImportPages, ExportP
     needed_by = ("passenger, trip or merged contact needs it", "passengers, trips and merged contacts need it")
     list_display = ("name", "company_name", "email", "phone", "city", "country", "look")
     list_filter = (LookFilter,)
-    search_fields = ("search_key__contains",)
+    search_fields = ("search_key",)
     search_help_text = "Name, company, e-mail or phone"
     readonly_fields = ("source",)
 
@@ -84,16 +84,12 @@ class ContactAdmin(MergePages, ContactHistory, ContactBulk, ImportPages, ExportP
             ("Notes", {"classes": ("tab",), "fields": ("notes", "source")}),
         ]
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        found, duplicates = super().get_search_results(request, queryset, fold_search(search_term))
-        digits = "".join(char for char in search_term if char.isdigit())
-        if len(digits) >= 4 and not any(char.isalpha() for char in search_term):
-            found |= queryset.filter(phone__contains=digits)
-            if number := e164(search_term):
-                found |= queryset.filter(phone=number)
-        return found, duplicates
+    def ways_of_term(self, term: str) -> list[Q]:
+        digits = "".join(char for char in term if char.isdigit())
+        if len(digits) < 4 or any(char.isalpha() for char in term):
+            return []
+        number = e164(term)
+        return [Q(phone__contains=digits), *([Q(phone=number)] if number else [])]
 
     @display(description="name", ordering="last_name")
     def name(self, contact: Contact) -> str:
@@ -197,6 +193,7 @@ class PassengerAdmin(
     RequiredSet,
     LicenceShown,
     PassengerBulk,
+    FoldedSearch,
     ImportPages,
     ExportPages,
     PassengerMoney,
@@ -228,11 +225,7 @@ class PassengerAdmin(
         DepartureFilter,
     )
     list_select_related = ("trip", "contact")
-    search_fields = (
-        "search_key__contains",
-        "contact__email",
-        "legacy_passenger_id",
-    )
+    search_fields = ("search_key",)
     search_help_text = "Legal name, contact's e-mail, number or legacy ID"
     autocomplete_fields = ("contact", "trip", "guardian")
     readonly_fields = ("legacy_passenger_id", "trip_name_raw", "trip_id_raw")
@@ -295,14 +288,16 @@ class PassengerAdmin(
         rows = super().get_queryset(request).select_related("passport", "trip")
         return with_last_asked(rows.defer("passport__number"))
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        found, duplicates = super().get_search_results(request, queryset, fold_search(search_term))
-        term = search_term.strip()
+    def ways_of_word(self, word: str) -> list[Q]:
+        # "ana" is in thousands of addresses, and nobody who types it means them.
+        is_address = any(char in "@._" or char.isdigit() for char in word)
+        return [*super().ways_of_word(word), *([Q(contact__email__contains=word)] if is_address else [])]
+
+    def ways_of_term(self, term: str) -> list[Q]:
+        ways = [Q(legacy_passenger_id=term)] if term else []
         if term.isascii() and term.isdigit() and int(term) < 32768:
-            found |= queryset.filter(number=int(term))
-        return found, duplicates
+            ways.append(Q(number=int(term)))
+        return ways
 
     @display(description="name", ordering="legal_last_name")
     def name(self, passenger: Passenger) -> str:

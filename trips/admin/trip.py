@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
@@ -24,6 +24,7 @@ from trips.admin.copying import Copying
 from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages
 from trips.admin.importing import ImportPages
+from trips.admin.lists import FoldedSearch
 from trips.admin.money import TripMoney
 from trips.admin.ofac import OfacPages
 from trips.admin.programme import ProgrammePage
@@ -34,7 +35,6 @@ from trips.forms import TripForm
 from trips.models import Trip
 from trips.permissions import may_see
 from trips.querysets import flagged
-from trips.text import fold_search
 
 
 class TripLookFilter(LookFilter):
@@ -60,6 +60,7 @@ class TripAdmin(
     OfacPages,
     Copying,
     TripBulk,
+    FoldedSearch,
     ImportPages,
     ExportPages,
     TripMoney,
@@ -75,7 +76,7 @@ class TripAdmin(
     list_display = ("name", "departs", "nights_shown", "stage", "status", "seats", "organiser", "look")
     list_filter = (("stage", ChoicesCheckboxFilter), TripLookFilter, DepartureFilter, ShownFilter)
     list_select_related = ("organiser",)
-    search_fields = ("search_key__contains",)
+    search_fields = ("search_key",)
     search_help_text = "Name, destination or legacy ID"
     autocomplete_fields = ("organiser", "vendor")
     ordering = (F("start_date").desc(nulls_last=True), "-pk")
@@ -122,14 +123,9 @@ class TripAdmin(
     def get_queryset(self, request: HttpRequest) -> QuerySet[Trip]:
         return super().get_queryset(request).with_counts()
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        found, duplicates = super().get_search_results(request, queryset, fold_search(search_term))
-        term = search_term.strip()
-        if term.isascii() and term.isdigit() and len(term) <= 18:
-            found |= queryset.filter(legacy_trip_id=int(term))
-        return found, duplicates
+    def ways_of_term(self, term: str) -> list[Q]:
+        is_number = term.isascii() and term.isdigit() and len(term) <= 18
+        return [Q(legacy_trip_id=int(term))] if is_number else []
 
     @display(description="departs", ordering=Coalesce("arrival_date", "start_date"))
     def departs(self, trip: Trip) -> str | None:

@@ -1,0 +1,100 @@
+"""Lists of any length: rows are counted as far as staff read the number, and found through one index a way.
+
+At 650,000 passengers a full count of a filtered list takes seconds; "20,000+" says as much and takes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from unfold.views import ChangeList
+
+from trips.text import fold_search
+
+MOST_COUNTED = 20_000
+# What is typed after so many words is looked for as one: each word is a question of its own to the database.
+MOST_WORDS = 8
+# So many ids that a search found are put into the list's questions one by one; of more, the search itself is.
+FEW = 1_000
+# A list that filters or a search have narrowed says up to this many rows what each further answer would find: each of
+# those counts asks for the narrowing once more.
+FEW_NARROWED = 300
+
+
+class AtLeast(int):
+    """A number of rows at which counting stopped; it reads as "20,000+"."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}+"
+
+
+def counted(rows: Any, most: int = MOST_COUNTED) -> int:
+    """How many rows there are; AtLeast(most) when there are more. In no order: sorting them first would cost more."""
+    found = int(rows.order_by()[: most + 1].count())
+    return AtLeast(most) if found > most else found
+
+
+class StaffPaginator(Paginator):
+    """Its last page is the one at which counting stopped: what lies further on is found by search, not by leafing."""
+
+    @cached_property
+    def count(self) -> int:
+        return counted(self.object_list)
+
+
+class StaffChangeList(ChangeList):
+    """Counts with a limit, and says beside each filter's answers how many they find only while the list is short."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = counted(self.root_queryset)
+        self.show_full_result_count = True
+        self.show_admin_actions = bool(self.full_result_count)
+        narrowed = self.query or self.has_active_filters
+        if isinstance(self.result_count, AtLeast) or (narrowed and self.result_count > FEW_NARROWED):
+            self.add_facets = False
+
+
+def found_by(model: Any, ways: Iterable[Q]) -> Any:
+    """Ids of the rows that any of these ways finds, each way by itself: an OR across tables can use no index."""
+    first, *others = (model._base_manager.filter(way).order_by().values("pk") for way in ways)
+    return first.union(*others) if others else first
+
+
+class FoldedSearch:
+    """Mixin: finds rows by words in any order, without accents."""
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Rows in which each word is found in one of its ways, and those that the whole term names.
+
+        Few enough are looked up once, however often the list's filters ask for them to count what they would find.
+        """
+        term = search_term.replace("\x00", "").strip()
+        words = fold_search(term).split(maxsplit=MOST_WORDS - 1)
+        if not words:
+            return queryset, False
+        found = self._found(queryset.model, words, term)
+        few = list(found.values_list("pk", flat=True)[: FEW + 1])
+        return queryset.filter(pk__in=few if len(few) <= FEW else found.values("pk")), False
+
+    def _found(self, model: Any, words: Iterable[str], term: str) -> Any:
+        rows = model._base_manager.order_by()
+        for word in words:
+            rows = rows.filter(pk__in=found_by(model, self.ways_of_word(word)))
+        numbers = self.ways_of_term(term)
+        if not numbers:
+            return rows
+        return model._base_manager.order_by().filter(pk__in=found_by(model, [Q(pk__in=rows.values("pk")), *numbers]))
+
+    def ways_of_word(self, word: str) -> list[Q]:
+        """How a folded word may name a row."""
+        return [Q(search_key__contains=word)]
+
+    def ways_of_term(self, term: str) -> list[Q]:
+        """How else the term as it was typed may name a row, such as by a phone number."""
+        return []
