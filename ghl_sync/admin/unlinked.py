@@ -1,139 +1,32 @@
-"""The work list "Not linked to a trip": passengers by what GoHighLevel calls their trip, with the likely trips.
-
-Likely means equal: the same trip ID, or the same name with dashes, spaces and case folded. Nothing is guessed by
-likeness and nothing is chosen by itself; a person picks.
-"""
+"""The work list "Not linked to a trip": a group is linked to the trip that is offered or searched, or many at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Page, Paginator
 from django.db import transaction
-from django.db.models import Count, Q, Window
-from django.db.models.functions import RowNumber
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
+from ghl_sync.admin.unlinked_groups import GROUPS_A_PAGE, Group, in_group, unlinked_groups
 from ghl_sync.engine import resolve
 from trips import rules
-from trips.admin.base import day, said
+from trips.admin.base import said
 from trips.admin.bulk import with_undo
 from trips.enums import SEATED, BatchKind
 from trips.models import Passenger, Trip
 from trips.services import enrolment
 from trips.services.batches import Recorder, recorded
-from trips.text import fold_name
 
-GROUPS_A_PAGE = 25
-PEOPLE_SHOWN = 20
-
-
-@dataclass(slots=True)
-class Likely:
-    """A trip to offer and why."""
-
-    trip: Any
-    reason: str
-
-    @property
-    def label(self) -> str:
-        departs = day(self.trip.departs_on)
-        return f"{self.trip.name} ({departs or 'no dates'})"
-
-
-@dataclass(slots=True)
-class Group:
-    """The passengers that share one name and one ID for a trip that nobody here knows."""
-
-    name: str
-    number: int | None
-    count: int
-    people: list[Any] = field(default_factory=list)
-    likely: list[Likely] = field(default_factory=list)
-    form: Any = None
-
-    @property
-    def key(self) -> tuple[str, int | None]:
-        return self.name, self.number
-
-    @property
-    def title(self) -> str:
-        return self.name or (f"Trip ID {self.number}" if self.number is not None else "No trip named")
-
-    @property
-    def verb(self) -> str:
-        return "Link" if self.count == 1 else f"Link all {self.count}"
-
-    @property
-    def more(self) -> int:
-        return self.count - len(self.people)
-
-    @property
-    def can_be_made(self) -> bool:
-        """Whether a trip may be made of what GoHighLevel says of it."""
-        return not self.likely and bool(self.name or self.number is not None)
-
-
-def unlinked_groups(number: str | int) -> tuple[Page[Any], list[Group]]:
-    """One page, the largest groups first, with their people and likely trips: four queries."""
-    rows = (
-        Passenger.objects.unlinked()
-        .order_by()
-        .values("trip_name_raw", "trip_id_raw")
-        .annotate(count=Count("pk"))
-        .order_by("-count", "trip_name_raw", "trip_id_raw")
-    )
-    page = Paginator(rows, GROUPS_A_PAGE).get_page(number)
-    groups = [Group(row["trip_name_raw"], row["trip_id_raw"], row["count"]) for row in page.object_list]
-    _add_people(groups)
-    _add_likely(groups)
-    return page, groups
-
-
-def _in(group: Group) -> Q:
-    number = Q(trip_id_raw__isnull=True) if group.number is None else Q(trip_id_raw=group.number)
-    return Q(trip_name_raw=group.name) & number
-
-
-def _add_people(groups: list[Group]) -> None:
-    if not groups:
-        return
-    wanted = Q()
-    for group in groups:
-        wanted |= _in(group)
-    order = ("legal_last_name", "legal_first_name", "pk")
-    place = Window(RowNumber(), partition_by=["trip_name_raw", "trip_id_raw"], order_by=order)
-    rows = Passenger.objects.unlinked().filter(wanted).annotate(place=place).filter(place__lte=PEOPLE_SHOWN)
-    by_key = {group.key: group for group in groups}
-    for person in rows.order_by(*order):
-        by_key[person.trip_name_raw, person.trip_id_raw].people.append(person)
-
-
-def _add_likely(groups: list[Group]) -> None:
-    numbers = {group.number for group in groups if group.number is not None}
-    names = {fold_name(group.name)[:255] for group in groups if group.name}
-    if not numbers and not names:
-        return
-    trips = list(Trip.objects.filter(Q(legacy_trip_id__in=numbers) | Q(name_key__in=names)).order_by("-pk"))
-    for group in groups:
-        key = fold_name(group.name)[:255] if group.name else None
-        for trip in trips:
-            reasons = []
-            if group.number is not None and trip.legacy_trip_id == group.number:
-                reasons.append("same trip ID")
-            if key and trip.name_key == key:
-                reasons.append("same name")
-            if reasons:
-                group.likely.append(Likely(trip, " and ".join(reasons)))
-        group.likely.sort(key=lambda likely: -len(likely.reason))
+# What the columns of numbers hold.
+MOST_NUMBER = 2**63
 
 
 class AssignForm(forms.Form):
@@ -157,8 +50,32 @@ class AssignForm(forms.Form):
     def passengers(self) -> Any:
         if self.cleaned_data["passenger"]:
             return Passenger.objects.unlinked().filter(pk=self.cleaned_data["passenger"].pk)
-        group = Group(self.cleaned_data["name"], self.cleaned_data["number"], 0)
-        return Passenger.objects.unlinked().filter(_in(group))
+        return _people(Group(self.cleaned_data["name"], self.cleaned_data["number"], 0))
+
+
+class ManyForm(forms.Form):
+    """The groups that are ticked, each with the trip that was offered for it (`Group.token`)."""
+
+    ticked = forms.TypedMultipleChoiceField(coerce=json.loads, required=False)
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        self.fields["ticked"].valid_value = _is_token  # type: ignore[attr-defined]
+
+    def clean_ticked(self) -> list[tuple[Group, int]]:
+        found = [(Group(name, number, 0), trip_id) for name, number, trip_id in self.cleaned_data["ticked"]]
+        if not found:
+            raise forms.ValidationError("Tick at least one group first.")
+        return found[:GROUPS_A_PAGE]
+
+
+def _is_token(text: str) -> bool:
+    try:
+        name, number, trip_id = json.loads(text)
+    except (ValueError, TypeError):
+        return False
+    numbers = [trip_id] if number is None else [number, trip_id]
+    return isinstance(name, str) and all(type(one) is int and abs(one) < MOST_NUMBER for one in numbers)
 
 
 class MakeForm(forms.Form):
@@ -171,7 +88,7 @@ class MakeForm(forms.Form):
         return Group(self.cleaned_data["name"], self.cleaned_data["number"], 0)
 
     def passengers(self) -> Any:
-        return Passenger.objects.unlinked().filter(_in(self.group()))
+        return _people(self.group())
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -219,13 +136,16 @@ class WorkList:
             "groups": groups,
             "total": Passenger.objects.unlinked().count(),
             "may_assign": may_assign,
-            "media": self.media + _search(site, 0).media,  # type: ignore[attr-defined]
+            "sure": sum(1 for group in groups if group.sure),
+            "media": self.media + _search(site, 0).media + forms.Media(js=("ghl_sync/unlinked.js",)),  # type: ignore[attr-defined]
         }
         return TemplateResponse(request, "admin/ghl_sync/unlinked.html", context)
 
     def _assign(self, request: HttpRequest) -> HttpResponse:
         if "make" in request.POST:
             return self._make_trip(request)
+        if "many" in request.POST:
+            return self._assign_many(request)
         form = AssignForm(request.POST)
         back = _back(request)
         if not form.is_valid():
@@ -250,6 +170,37 @@ class WorkList:
         messages.add_message(request, level, with_undo(told, _kept(recorder)))
         return back
 
+    def _assign_many(self, request: HttpRequest) -> HttpResponse:
+        """The ticked groups in one batch with one undo; a trip without the seats for its group is told and left out."""
+        form = ManyForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, " ".join(map(str, form.errors["ticked"])))
+            return _back(request)
+        linked, refused = 0, []
+        chosen = form.cleaned_data["ticked"]
+        with transaction.atomic():
+            # All passengers before the first trip, and trips by their number, as everywhere: nobody waits in a circle.
+            wanted = [(trip_id, list(_people(group).values_list("pk", flat=True))) for group, trip_id in chosen]
+            everybody = Passenger.objects.filter(pk__in=[pk for _trip_id, ids in wanted for pk in ids])
+            list(everybody.select_for_update().order_by("pk").values_list("pk", flat=True))
+            there = set(Trip.objects.filter(pk__in=[trip_id for trip_id, _ids in wanted]).values_list("pk", flat=True))
+            title = f"Passengers of {said(len(chosen), 'group', 'groups')} linked to their trips"
+            with recorded(kind=BatchKind.CHANGE, title=title, by=request.user) as recorder:
+                for trip_id, ids in sorted(wanted):
+                    if trip_id not in there:
+                        continue  # deleted meanwhile; the group is still on the page
+                    trip = enrolment.hold(trip_id)
+                    if refusal := _too_many(request.user, trip, ids):
+                        refused.append(refusal)
+                    else:
+                        linked += resolve.assign_trip(ids, trip, recorder)
+        for refusal in refused:
+            messages.error(request, refusal)
+        told = f"{said(linked, 'passenger', 'passengers')} linked to their trips."
+        level = messages.SUCCESS if linked else messages.WARNING
+        messages.add_message(request, level, with_undo(told, _kept(recorder)))
+        return _back(request)
+
     def _make_trip(self, request: HttpRequest) -> HttpResponse:
         """The trip that a group names and nobody here knows, and its passengers on it: one batch, one undo."""
         if not request.user.has_perm("trips.add_trip"):
@@ -271,6 +222,10 @@ class WorkList:
         )
         messages.success(request, with_undo(told, _kept(recorder)))
         return _back(request)
+
+
+def _people(group: Group) -> Any:
+    return Passenger.objects.unlinked().filter(in_group(group))
 
 
 def _back(request: HttpRequest) -> HttpResponseRedirect:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from ghl_sync.admin import filters
 from ghl_sync.admin.account import Account
 from ghl_sync.admin.badges import Badge, badge_of, links_of
 from ghl_sync.admin.choices import live_options
-from ghl_sync.admin.unlinked import unlinked_groups
+from ghl_sync.admin.unlinked_groups import unlinked_groups
 from ghl_sync.models import (
     Change,
     Conflict,
@@ -844,6 +845,89 @@ def test_work_list_groups_by_what_gohighlevel_calls_the_trip_and_offers_equal_on
         [],
         [],
     ]
+
+
+def test_a_name_that_is_alike_is_offered_and_not_ticked():
+    autumn = factories.TripFactory(name="Baracoa Autumn 2027")
+    factories.TripFactory(name="Trinidad Autumn 2027")
+    lost(1, trip_name_raw="Baracoa Autum 2027")
+
+    _page, [group] = unlinked_groups(1)
+
+    assert [(likely.trip, likely.reason, likely.equal) for likely in group.likely] == [
+        (autumn, "name 97 % alike", False)
+    ]
+    assert (group.sure, group.token, group.can_be_made) == (None, "", True)
+
+
+def test_a_choice_between_two_equal_trips_is_not_ticked():
+    for _ in range(2):
+        factories.TripFactory(legacy_trip_id=5)
+    lost(1, trip_id_raw=5)
+
+    _page, [group] = unlinked_groups(1)
+
+    assert (len(group.likely), group.sure) == (2, None)
+
+
+def token(name: str, number: int | None, trip: int) -> str:
+    return json.dumps([name, number, trip])
+
+
+def test_ticked_groups_are_linked_at_once_and_taken_back_at_once(admin_client):
+    first, second = factories.TripFactory(name="Baracoa"), factories.TripFactory(name="Trinidad", legacy_trip_id=7)
+    lost(2, trip_name_raw="BARACOA")
+    lost(3, trip_name_raw="Trinidad", trip_id_raw=7)
+    lost(1, trip_name_raw="Elsewhere")
+    shown = admin_client.get(WORK_LIST)
+    ticked = [group.token for group in shown.context["groups"] if group.token]
+
+    page = admin_client.post(WORK_LIST, {"many": "1", "ticked": ticked}, follow=True)
+
+    batch = Batch.objects.get()
+    assert said(page) == [
+        f'5 passengers linked to their trips. <a class="text-link" href="/trips/batch/{batch.pk}/undo/">Undo</a>'
+    ]
+    assert (shown.context["sure"], len(ticked)) == (2, 2)
+    assert (first.passengers.count(), second.passengers.count()) == (2, 3)
+    admin_client.post(f"/trips/batch/{batch.pk}/undo/")
+    assert sorted(Passenger.objects.values_list("trip", "trip_name_raw", "trip_id_raw"), key=str) == sorted(
+        [*[(None, "BARACOA", None)] * 2, *[(None, "Trinidad", 7)] * 3, (None, "Elsewhere", None)], key=str
+    )
+
+
+def test_a_full_trip_is_told_and_the_other_ticked_groups_are_linked(client):
+    full, other = factories.TripFactory(name="Full", capacity=1), factories.TripFactory(name="Other")
+    lost(2, trip_name_raw="Full")
+    lost(1, trip_name_raw="Other")
+    staff(client, "trips.view_passenger", "trips.change_passenger")
+    data = {"many": "1", "ticked": [token("Full", None, full.pk), token("Other", None, other.pk)]}
+
+    page = client.post(WORK_LIST, data, follow=True)
+
+    assert said(page)[0].startswith("Full has 1 seats and 0 passengers booked; 2 more are too many.")
+    assert said(page)[1].startswith("1 passenger linked to their trips.")
+    assert (full.passengers.count(), other.passengers.count()) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "ticked", ["", "x", "[]", "7", '["A", null]', '["A", "x", 1]', '["A", null, 1e3]', f'["A", null, {2**63}]', "{}"]
+)
+def test_what_the_page_did_not_send_links_nobody(admin_client, ticked):
+    lost(1, trip_name_raw="A")
+
+    page = admin_client.post(WORK_LIST, {"many": "1", "ticked": [ticked]} if ticked else {"many": "1"}, follow=True)
+
+    assert (page.status_code, len(said(page)), Batch.objects.count()) == (200, 1, 0)
+    assert Passenger.objects.get().trip is None
+
+
+def test_a_ticked_trip_that_was_deleted_meanwhile_takes_nobody(admin_client):
+    lost(1, trip_name_raw="A")
+
+    page = admin_client.post(WORK_LIST, {"many": "1", "ticked": [token("A", None, 4711)]}, follow=True)
+
+    assert said(page) == ["0 passengers linked to their trips."]
 
 
 def test_work_list_costs_the_same_for_one_group_and_three(admin_client):
