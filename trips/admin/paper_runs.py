@@ -29,18 +29,23 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from trips.admin.base import ReadOnly, badge, is_id, said
-from trips.admin.files import GUARDED, LOG, may_open
+from trips.admin.files import GUARDED, LOG, may_open, state_badge
 from trips.admin.licences import doubtful_lines
+from trips.admin.review import to_review
 from trips.enums import PAPER_KINDS, DocumentKind
-from trips.models import PaperRun, PaperRunRow, Passenger, Trip
+from trips.models import Document, PaperRun, PaperRunRow, Passenger, Trip
 from trips.papers.fields import passengers_for_papers
 from trips.permissions import may_see
-from trips.services import paper_runs, papers
+from trips.services import documents, paper_runs, papers
 from trips.services.plans import MOST_ROWS
 
 Outcome = PaperRunRow.Outcome
 # So many passengers and rows are named on a page; what is missing comes first.
 MOST_NAMED = 200
+# So many are approved at one press, each a transaction of its own; the page says how many are left.
+MOST_APPROVED = 500
+# Of those whom somebody else had decided, so many are told one by one.
+MOST_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,11 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
         return [
             path("make/", wrap(require_http_methods(["GET", "POST"])(self.ask_view)), name="trips_paperrun_ask"),
             path("<int:pk>/zip/", wrap(require_GET(self.zip_view)), name="trips_paperrun_zip"),
+            path(
+                "<int:pk>/approve/",
+                wrap(require_http_methods(["GET", "POST"])(self.approve_view)),
+                name="trips_paperrun_approve",
+            ),
             path("<int:pk>/go-on/", wrap(require_POST(self.go_on_view)), name="trips_paperrun_go_on"),
             *super().get_urls(),
         ]
@@ -199,11 +209,13 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
             "counts": counts,
             "done": counts["total"] - counts["left"],
             "stopped": paper_runs.is_stopped(run),
-            "rows": list(rows) if names else [],
+            "rows": [(row, state_badge(row.document) if row.document else "") for row in rows] if names else [],
             "more": max(counts["total"] - counts["left"] - MOST_NAMED, 0),
             "batch": batch,
             "undo_url": reverse("admin:trips_batch_undo", args=[batch.pk]) if batch else "",
             "zip_url": self._url("zip", run) if run.finished_at and counts["made"] else "",
+            "to_approve": self._to_approve(request, run).count() if self._may_approve(request, run) else 0,
+            "approve_url": self._url("approve", run),
             "go_on_url": self._url("go_on", run),
             "part_url": f"{self._url('change', run)}?part",
         }
@@ -237,6 +249,62 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
         for header, value in GUARDED.items():
             answer[header] = value
         return answer  # type: ignore[return-value]
+
+    # Approving all that was made
+
+    def approve_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """How many would be approved, of which kinds; a POST approves those that this page showed."""
+        run = self._run(request, str(pk))
+        if run.finished_at is None:
+            raise Http404("These papers are still being made.")
+        if not self._may_approve(request, run):
+            raise PermissionDenied
+        if request.method == "POST":
+            return self._approve(request, run)
+        waiting = self._to_approve(request, run)
+        shown = list(waiting.values_list("pk", "kind")[:MOST_APPROVED])
+        counts = Counter(kind for _pk, kind in shown)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Approve papers: {run.title}",
+            "run": run,
+            "back_url": self._url("change", run),
+            "ids": ",".join(str(pk) for pk, _kind in shown),
+            "count": len(shown),
+            "later": waiting.count() - len(shown) if len(shown) == MOST_APPROVED else 0,
+            "kinds": [(str(kind.label), counts[kind.value]) for kind in PAPER_KINDS if counts[kind.value]],
+        }
+        return TemplateResponse(request, "trips/admin/paper_approve.html", context)
+
+    def _approve(self, request: HttpRequest, run: PaperRun) -> HttpResponse:
+        """Each through the service that the review desk uses. Only papers of this run that this user may open."""
+        ids = [int(text) for text in request.POST.get("ids", "").split(",") if is_id(text)][:MOST_APPROVED]
+        made = run.rows.filter(outcome=Outcome.MADE).values("document")
+        chosen = Document.objects.filter(pk__in=ids).defer("remote_url").order_by("pk")
+        ours = [one for one in chosen.filter(pk__in=made) if may_open(request.user, one)]
+        done = documents.approve_each(documents=ours, by=request.user)
+        gone = len(set(ids)) - chosen.count()
+        if done.count:
+            LOG.info("user %s approved %s papers of run %s", request.user.pk, done.count, run.pk)
+            self.message_user(request, f"{said(done.count, 'paper', 'papers')} approved.", messages.SUCCESS)
+        if done.decided:
+            told = " ".join(done.decided[:MOST_TOLD])
+            more = f" And {len(done.decided) - MOST_TOLD} more." if done.decided[MOST_TOLD:] else ""
+            self.message_user(request, f"Somebody was quicker. {told}{more}", messages.WARNING)
+        if gone:
+            self.message_user(request, f"{said(gone, 'paper was', 'papers were')} deleted meanwhile.", messages.WARNING)
+        elif not ours:
+            self.message_user(request, "Nothing was approved: no paper was chosen.", messages.ERROR)
+        return HttpResponseRedirect(self._url("change", run))
+
+    def _to_approve(self, request: HttpRequest, run: PaperRun) -> QuerySet[Document]:
+        """What this run made, waits for a decision and may be opened by this user, the oldest first."""
+        return to_review(request.user).filter(pk__in=run.rows.filter(outcome=Outcome.MADE).values("document"))
+
+    def _may_approve(self, request: HttpRequest, run: PaperRun) -> bool:
+        """The same permission as at the review desk; while papers are being made nobody can."""
+        user: Any = request.user
+        return run.finished_at is not None and bool(user.has_perm("trips.change_document"))
 
     def _run(self, request: HttpRequest, pk: str) -> PaperRun:
         run = self.get_queryset(request).select_related("by", "batch").filter(pk=pk).first() if is_id(pk) else None

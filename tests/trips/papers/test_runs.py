@@ -8,6 +8,7 @@ import uuid
 from zipfile import ZipFile
 
 import pytest
+from django.contrib.messages import get_messages
 from django.urls import reverse
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
@@ -15,8 +16,10 @@ from django_q.models import OrmQ, Schedule
 from tests import factories
 from trips.models import Batch, Document, PaperRun, PaperRunRow, Passenger
 from trips.services import batches, paper_runs
+from trips.services import documents as services
 
 pytestmark = pytest.mark.django_db
+APPROVE_QUERIES = 4
 
 
 def traveller(trip, **more):
@@ -39,6 +42,10 @@ def asked(people, by, kinds=("mou", "affidavit"), to_stage="", key=None):
 
 def outcomes(run):
     return [(row.kind, row.outcome, row.reason) for row in run.rows.order_by("passenger_id", "kind")]
+
+
+def said(answer):
+    return [str(message) for message in get_messages(answer.wsgi_request)]
 
 
 def documents():
@@ -186,7 +193,7 @@ def test_page_of_a_run_asks_the_same_number_of_queries(
     run = asked([traveller(trip) for _each in range(count)], admin_user)
     paper_runs.work(run.pk)
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         admin_client.get(reverse("admin:trips_paperrun_change", args=[run.pk]))
 
 
@@ -231,3 +238,139 @@ def test_asking_takes_the_permission_to_add_documents_and_the_move_that_to_chang
 
     assert (refused.status_code, started.status_code) == (403, 302)
     assert PaperRun.objects.get().to_stage == ""
+
+
+# Approving all that a run made
+
+
+def approving(run):
+    return reverse("admin:trips_paperrun_approve", args=[run.pk])
+
+
+def states():
+    return list(Document.objects.order_by("pk").values_list("kind", "state"))
+
+
+def made_run(trip, by, count=1, kinds=("mou", "affidavit")):
+    run = asked([traveller(trip) for _each in range(count)], by, kinds=kinds)
+    paper_runs.work(run.pk)
+    return run
+
+
+def test_approving_all_asks_first_and_each_is_approved_with_its_history(admin_client, admin_user, trip, caplog):
+    run = made_run(trip, admin_user, count=2)
+    page = admin_client.get(reverse("admin:trips_paperrun_change", args=[run.pk])).content.decode()
+
+    asking = admin_client.get(approving(run))
+    before = states()
+    with caplog.at_level("INFO", logger="trips.documents"):
+        answer = admin_client.post(approving(run), {"ids": asking.context["ids"]})
+
+    assert ("Approve all (4)" in page, asking.context["count"]) == (True, 4)
+    assert asking.context["kinds"] == [("Memorandum of understanding", 2), ("Affidavit", 2)]
+    assert {state for _kind, state in before} == {"received"}
+    assert {state for _kind, state in states()} == {"approved"}
+    for document in Document.objects.all():
+        newest = document.history.first()
+        assert (newest.state, newest.history_user, document.history.count()) == ("approved", admin_user, 2)
+    assert said(answer) == ["4 papers approved."]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"user {admin_user.pk} approved 4 papers of run {run.pk}"
+    ]
+    after = admin_client.get(reverse("admin:trips_paperrun_change", args=[run.pk])).content.decode()
+    assert ("Approve all" in after, after.count("APPROVED") + after.count("Approved")) == (False, 4)
+
+
+def test_papers_that_somebody_decided_meanwhile_are_told_and_left_as_they_are(admin_client, admin_user, trip):
+    run = made_run(trip, admin_user, count=2)
+    first, second, third, _fourth = Document.objects.order_by("pk")
+    ids = admin_client.get(approving(run)).context["ids"]
+    services.reject(document=first, reason="Not signed", by=admin_user)
+    services.approve(document=second, by=admin_user)
+    third.delete()
+
+    answer = admin_client.post(approving(run), {"ids": ids})
+    Document.objects.filter(pk=first.pk).delete()
+    again = admin_client.post(approving(run), {"ids": str(first.pk)}, follow=True)
+
+    label = {one.pk: one.get_kind_display() for one in (first, second)}
+    assert said(answer)[:3] == [
+        "1 paper approved.",
+        f"Somebody was quicker. {label[first.pk]} no. {first.pk} is rejected already. "
+        f"{label[second.pk]} no. {second.pk} is approved already.",
+        "1 paper was deleted meanwhile.",
+    ]
+    assert [str(one) for one in again.context["messages"]][-1] == "1 paper was deleted meanwhile."
+    assert [state for _kind, state in states()] == ["approved", "approved"]
+
+
+def test_only_papers_of_the_run_that_were_shown_are_approved(admin_client, admin_user, trip):
+    run, other = made_run(trip, admin_user, kinds=("mou",)), made_run(trip, admin_user, kinds=("mou",))
+    foreign = other.rows.get().document_id
+
+    for ids in (str(foreign), "x,9" + "9" * 40, ""):
+        answer = admin_client.post(approving(run), {"ids": ids}, follow=True)
+        assert [str(one) for one in answer.context["messages"]] == ["Nothing was approved: no paper was chosen."]
+
+    assert [state for _kind, state in states()] == ["received", "received"]
+
+
+def test_a_run_with_nothing_to_approve_says_so(admin_client, admin_user, trip):
+    run = made_run(trip, admin_user)
+    admin_client.post(approving(run), {"ids": admin_client.get(approving(run)).context["ids"]})
+
+    page = admin_client.get(approving(run))
+
+    assert (page.context["count"], "Nothing of this run waits" in page.content.decode()) == (0, True)
+
+
+def test_a_run_that_is_not_finished_cannot_be_approved(admin_client, admin_user, trip):
+    run = asked([traveller(trip)], admin_user)
+
+    page = admin_client.get(reverse("admin:trips_paperrun_change", args=[run.pk])).content.decode()
+
+    assert "Approve all" not in page
+    assert admin_client.get(approving(run)).status_code == 404
+
+
+def test_approving_takes_the_permission_to_change_documents_and_to_open_each(client, admin_user, trip):
+    run = made_run(trip, admin_user)
+    url, page = approving(run), reverse("admin:trips_paperrun_change", args=[run.pk])
+    rights = ["trips.view_paperrun", "trips.view_document", "trips.view_passenger"]
+    client.force_login(factories.StaffFactory(permissions=rights))
+    looking = (
+        client.get(url).status_code,
+        client.post(url).status_code,
+        "Approve all" in client.get(page).content.decode(),
+    )
+
+    client.force_login(factories.StaffFactory(permissions=[*rights, "trips.change_document"]))
+    asking = client.get(url)
+    everything = ",".join(str(pk) for pk in Document.objects.values_list("pk", flat=True))
+    client.post(url, {"ids": everything})
+
+    assert looking == (403, 403, False)
+    assert asking.context["kinds"] == [("Memorandum of understanding", 1)]  # the affidavit shows a passport
+    assert sorted(states()) == [("affidavit", "received"), ("mou", "approved")]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_asking_to_approve_costs_the_same_for_any_number(
+    admin_client, admin_user, trip, count, django_assert_num_queries
+):
+    run = made_run(trip, admin_user, count=count)
+    admin_client.get("/trips/paperrun/")
+
+    with django_assert_num_queries(APPROVE_QUERIES):
+        admin_client.get(approving(run))
+
+
+def test_more_than_can_be_approved_at_once_are_approved_in_turns(admin_client, admin_user, trip, monkeypatch):
+    monkeypatch.setattr("trips.admin.paper_runs.MOST_APPROVED", 3)
+    run = made_run(trip, admin_user, count=2)
+
+    asking = admin_client.get(approving(run))
+    admin_client.post(approving(run), {"ids": asking.context["ids"]})
+
+    assert (asking.context["count"], asking.context["later"]) == (3, 1)
+    assert admin_client.get(approving(run)).context["count"] == 1
