@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
 from tests import factories
 from trips.models import Passenger, Passport
-from trips.services import enrolment
+from trips.services import enrolment, rooming
 
 pytestmark = pytest.mark.django_db
 QUERIES = 9
+TRIP_QUERIES = 22
 
 
 def people(trip):
@@ -203,3 +206,70 @@ def test_passengers_page_costs_the_same_for_one_and_for_three(admin_client, djan
 
     with django_assert_num_queries(QUERIES):
         admin_client.get(people(trip))
+
+
+# How many have no room yet
+
+
+ROOMLESS = "without a room"
+
+
+def ahead(**more):
+    return factories.TripFactory(start_date=dt.date(2099, 3, 1), end_date=dt.date(2099, 3, 8), **more)
+
+
+def change(trip):
+    return reverse("admin:trips_trip_change", args=[trip.pk])
+
+
+def roomless(client, url):
+    """What the overview of a page says about it: the number, and where its link leads."""
+    found = client.get(url).context["overview"]
+    return found.roomless, found.rooming_url
+
+
+def test_trip_says_how_many_have_no_room_and_leads_to_the_rooming(admin_client):
+    trip, other = ahead(passengers=3), ahead(passengers=1)
+    housed, moved, _third = trip.passengers.order_by("pk")
+    factories.PassengerFactory(trip=trip, attendance="waitlisted")
+    factories.PassengerFactory(trip=trip, attendance="cancelled")
+    leads_to = reverse("admin:trips_trip_rooming", args=[trip.pk])
+    link = f'<a class="text-link" href="{leads_to}">3 {ROOMLESS}</a>'
+    page = admin_client.get(change(trip)).content.decode()
+    counts = [roomless(admin_client, change(trip))]
+
+    rooming.put(passenger=housed, room=rooming.add_room(trip=trip, beds=2))
+    rooming.put(passenger=moved, room=rooming.add_room(trip=trip, beds=2))
+    Passenger.objects.filter(pk=moved.pk).update(trip=other)  # keeps the row of the old room, but no bed
+    counts += [roomless(admin_client, change(trip)), roomless(admin_client, people(other))]
+
+    assert link in page
+    assert counts == [(3, leads_to), (1, leads_to), (2, reverse("admin:trips_trip_rooming", args=[other.pk]))]
+    assert [len(rooming.rooming_of(one).unassigned) for one in (trip, other)] == [1, 2]
+
+
+def test_nothing_is_said_of_rooms_where_nobody_needs_one_any_more(admin_client):
+    housed, empty = ahead(passengers=1), ahead()
+    rooming.put(passenger=housed.passengers.get(), room=rooming.add_room(trip=housed, beds=1))
+    over = factories.TripFactory(start_date=dt.date(2020, 3, 1), end_date=dt.date(2020, 3, 8), passengers=1)
+
+    pages = [admin_client.get(change(trip)).content.decode() for trip in (housed, empty, over)]
+
+    assert [ROOMLESS in page for page in pages] == [False, False, False]
+
+
+def test_who_may_not_see_the_rooming_is_told_nothing_of_rooms(client):
+    trip = ahead(passengers=2)
+    client.force_login(factories.StaffFactory(permissions=["trips.view_trip"]))
+
+    assert roomless(client, change(trip)) == (0, "")
+    assert ROOMLESS not in client.get(change(trip)).content.decode()
+
+
+@pytest.mark.parametrize("passengers", [1, 3])
+def test_trip_page_costs_the_same_for_one_and_for_three(admin_client, django_assert_num_queries, passengers):
+    trip = factories.TripFactory(passengers=passengers)
+    admin_client.get(change(trip))
+
+    with django_assert_num_queries(TRIP_QUERIES):
+        admin_client.get(change(trip))

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -27,7 +28,7 @@ from trips.gaps import GAPS, Gap
 from trips.models import Contact, Passenger, Trip
 from trips.permissions import may_see
 from trips.readiness import Readiness, readiness_of
-from trips.services import enrolment
+from trips.services import enrolment, rooming
 
 SUGGESTIONS = 8
 _ATTENDANCE = {Attendance.BOOKED: "good", Attendance.WAITLISTED: "doubt", Attendance.CANCELLED: "plain"}
@@ -225,6 +226,8 @@ class Overview:
     licences: list[LicenceLine]  # those that warn
     programme_url: str = ""
     papers_url: str = ""
+    rooming_url: str = ""
+    roomless: int = 0  # how many who are booked have no room yet; none once the trip is over
 
 
 def overview(request: HttpRequest, trip: Any) -> Overview:
@@ -238,7 +241,9 @@ def overview(request: HttpRequest, trip: Any) -> Overview:
         for line in readiness.lines
         if user.has_perm(line.permission)
     ]
-    waiting = trip.passengers.filter(attendance=Attendance.WAITLISTED).count()
+    counted = trip.passengers.aggregate(
+        waiting=Count("pk", Q(attendance=Attendance.WAITLISTED)), roomless=Count("pk", rooming.without_room(trip))
+    )
     may = user.has_perm("trips.view_passenger")
     url = reverse("admin:trips_trip_passengers", args=[trip.pk]) if may else ""
     change = reverse("admin:trips_trip_change", args=[trip.pk])
@@ -253,8 +258,25 @@ def overview(request: HttpRequest, trip: Any) -> Overview:
     programme_url = reverse("admin:trips_trip_programme", args=[trip.pk]) if programme else ""
     papers = f"{reverse('admin:trips_paperrun_ask')}?trip={trip.pk}" if user.has_perm("trips.add_document") else ""
     return Overview(
-        readiness, lines, leaves, seats, over, waiting, trip.pk, url, change, doubtful, programme_url, papers
+        readiness,
+        lines,
+        leaves,
+        seats,
+        over,
+        counted["waiting"],
+        trip.pk,
+        url,
+        change,
+        doubtful,
+        programme_url,
+        papers,
+        rooming_url=reverse("admin:trips_trip_rooming", args=[trip.pk]) if may else "",
+        roomless=counted["roomless"] if may and not _is_over(trip, today) else 0,
     )
+
+
+def _is_over(trip: Any, today: dt.date) -> bool:
+    return trip.ends_on is not None and trip.ends_on < today
 
 
 def leaving(day: dt.date | None, today: dt.date) -> str:

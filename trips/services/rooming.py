@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from trips.enums import SEATED
 from trips.models import Passenger, Room, RoomingLock, RoomPlace, Trip
@@ -98,6 +98,11 @@ def rooming_of(trip: Trip) -> Rooming:
         asked=asked,
         lock=RoomingLock.objects.filter(trip=trip).select_related("by").first(),
     )
+
+
+def without_room(trip: Trip) -> Q:
+    """Narrows passengers to those of `trip` whom `rooming_of` calls unassigned: booked, and with no bed on it."""
+    return Q(trip=trip, attendance__in=SEATED) & ~Q(room_place__room__trip=trip)
 
 
 def guest_of(passenger: Passenger) -> Guest:
