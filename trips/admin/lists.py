@@ -19,11 +19,10 @@ from trips.text import fold_search
 MOST_COUNTED = 20_000
 # What is typed after so many words is looked for as one: each word is a question of its own to the database.
 MOST_WORDS = 8
-# So many ids that a search found are put into the list's questions one by one; of more, the search itself is.
+# So many ids that a search or filters found are put into the list's questions one by one; of more, their question is.
 FEW = 1_000
-# A list that filters or a search have narrowed says up to this many rows what each further answer would find: each of
-# those counts asks for the narrowing once more.
-FEW_NARROWED = 300
+# Of a table too long to be counted, up to so many that a search found are told apart by what each filter would find.
+FEW_TOLD_APART = 300
 
 
 class AtLeast(int):
@@ -48,16 +47,36 @@ class StaffPaginator(Paginator):
 
 
 class StaffChangeList(ChangeList):
-    """Counts with a limit, and says beside each filter's answers how many they find only while the list is short."""
+    """Counts with a limit, and says beside a filter's answers how many they would find only where that is quick."""
 
     def get_results(self, request: HttpRequest) -> None:
+        if self.query or self.has_active_filters:
+            self._look_once(request)
         super().get_results(request)
         self.full_result_count = counted(self.root_queryset)
         self.show_full_result_count = True
         self.show_admin_actions = bool(self.full_result_count)
-        narrowed = self.query or self.has_active_filters
-        if isinstance(self.result_count, AtLeast) or (narrowed and self.result_count > FEW_NARROWED):
+        if isinstance(self.full_result_count, AtLeast) and not self._is_short_search():
             self.add_facets = False
+
+    def _is_short_search(self) -> bool:
+        """Each count beside a filter's answer asks all other filters once more; a search was looked up once."""
+        return bool(self.query) and not self.has_active_filters and self.result_count <= FEW_TOLD_APART
+
+    def _look_once(self, request: HttpRequest) -> None:
+        """Find few rows once; then their count and their page ask for these ids instead of the filters' questions.
+
+        Told to give the first 25 in order, PostgreSQL reads row after row in that order until it has them: where few
+        fit, all of the table.
+        """
+        rows: Any = self.queryset  # type: ignore[has-type]
+        ids = list(rows.order_by().values_list("pk", flat=True)[: FEW + 1])
+        if len(ids) > FEW:
+            return
+        few = self.root_queryset.filter(pk__in=ids)
+        if not few.query.select_related:
+            few = self.apply_select_related(few)
+        self.queryset = few.order_by(*self.get_ordering(request, few))
 
 
 def found_by(model: Any, ways: Iterable[Q]) -> Any:
