@@ -15,6 +15,7 @@ from django.db.models import Field, Max, Model
 
 from trips.enums import REQUIRED_DOCUMENTS, DocumentState
 from trips.models import Document, Passenger, Payment, Trip
+from trips.services import ledger
 
 # Parents before children: the keys of a copy's parents are reckoned, not looked up.
 COPIED = (
@@ -41,6 +42,7 @@ def furnish() -> None:
     Payment.objects.bulk_create(
         Payment(passenger_id=pk, amount=Decimal(500), currency="USD", paid_on=today) for pk in some
     )
+    ledger.recount(Passenger.objects.all())
     Document.objects.bulk_create(
         Document(passenger_id=pk, kind=kind, state=DocumentState.APPROVED)
         for pk in some

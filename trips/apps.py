@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_delete, post_migrate
+from django.db.models.signals import post_delete, post_migrate, post_save, pre_save
 
 
 class TripsConfig(AppConfig):
@@ -8,8 +8,11 @@ class TripsConfig(AppConfig):
 
     def ready(self) -> None:
         from trips import receivers  # noqa: PLC0415 - models are loaded only now
-        from trips.models import Document  # noqa: PLC0415 - the same
+        from trips.models import Document, Payment  # noqa: PLC0415 - the same
 
         post_delete.connect(receivers.document_deleted, sender=Document, dispatch_uid="trips_document_deleted")
+        pre_save.connect(receivers.payment_saving, sender=Payment, dispatch_uid="trips_payment_saving")
+        post_save.connect(receivers.payment_written, sender=Payment, dispatch_uid="trips_payment_saved")
+        post_delete.connect(receivers.payment_written, sender=Payment, dispatch_uid="trips_payment_deleted")
         post_migrate.connect(receivers.install_schedules, sender=self, dispatch_uid="trips_schedules")
         post_migrate.connect(receivers.install_templates, sender=self, dispatch_uid="trips_templates")

@@ -29,6 +29,8 @@ from trips.expressions import departs_on, ends_on
 
 MONEY: DecimalField[Any, Any] = DecimalField(max_digits=14, decimal_places=2)
 NOTHING = Decimal(0)
+# Stands for the currency of a passenger's ledger that has several.
+SEVERAL = "***"
 
 
 def signed_amount() -> Case:
@@ -75,8 +77,9 @@ class TripQuerySet(models.QuerySet[Any]):
         people = self.model._meta.get_field("passengers").related_model._default_manager.filter(trip=OuterRef("pk"))
         payments = _payments_of(people.model).filter(passenger__trip=OuterRef("pk"), currency=OuterRef("currency"))
         paid = payments.values("passenger__trip").annotate(total=Sum(signed_amount())).values("total")
-        owing = people.filter(attendance__in=SEATED).with_balance().filter(balance__gt=0)
-        owed = owing.order_by().values("trip").annotate(total=Sum("balance")).values("total")
+        # Not `with_balance`: SQLite gives up on expressions that are nested so deep.
+        booked = people.filter(attendance__in=SEATED).with_paid().annotate(left=cents(F("price") - F("paid")))
+        owed = booked.filter(left__gt=0).order_by().values("trip").annotate(total=Sum("left")).values("total")
         return self.with_counts().annotate(
             expected=cents(F("price_per_person") * F("enrolled_count")),
             paid=cents(Coalesce(Subquery(paid, output_field=MONEY), NOTHING, output_field=MONEY)),
@@ -164,17 +167,28 @@ class PassengerQuerySet(models.QuerySet[Any]):
         """Passengers whose trip is not known; legal, and a work list."""
         return self.filter(trip__isnull=True)
 
+    def with_paid(self) -> Self:
+        """Adds `price` and `paid`, in the currency of the trip; money in another one is left out."""
+        payments = _payments_of(self.model).filter(passenger=OuterRef("pk"), currency=OuterRef("trip__currency"))
+        total = payments.values("passenger").annotate(total=cents(Sum(signed_amount()))).values("total")
+        return self.annotate(
+            price=F("trip__price_per_person"),
+            paid=Case(
+                When(ledger_currency=F("trip__currency"), then=F("ledger_sum")),
+                # Added up anew only for those few who paid in more than one currency.
+                When(ledger_currency=SEVERAL, then=Coalesce(Subquery(total, output_field=MONEY), NOTHING)),
+                default=NOTHING,
+                output_field=MONEY,
+            ),
+        )
+
     def with_balance(self) -> Self:
-        """Adds `price`, `paid` and `balance`, in the currency of the trip; money in another one is left out.
+        """Adds `balance` beside `price` and `paid`.
 
         Who is cancelled or waits owes nothing, so what they paid is to be given back: their balance is 0 or below.
         Without a trip, or booked on one without a price, it is None.
         """
-        payments = _payments_of(self.model).filter(passenger=OuterRef("pk"), currency=OuterRef("trip__currency"))
-        total = payments.values("passenger").annotate(total=Sum(signed_amount())).values("total")
-        return self.annotate(
-            price=F("trip__price_per_person"),
-            paid=cents(Coalesce(Subquery(total, output_field=MONEY), NOTHING, output_field=MONEY)),
+        return self.with_paid().annotate(
             balance=Case(
                 When(trip__isnull=True, then=None),
                 When(attendance__in=SEATED, then=cents(F("price") - F("paid"))),
@@ -200,7 +214,7 @@ class PassengerQuerySet(models.QuerySet[Any]):
     def overdue(self, today: Any) -> Self:
         """Booked on a trip that goes on, and behind with the deposit or the final payment."""
         due = Q(trip__deposit_due__lt=today) | Q(trip__final_payment_due__lt=today)
-        # Says the same as `overdue_since`, but adds up what was paid once instead of three times for each row.
+        # Says the same as `overdue_since` in one comparison instead of three for each row.
         asked = Greatest(
             _where(Q(trip__deposit_due__lt=today), "trip__deposit_amount"),
             _where(Q(trip__final_payment_due__lt=today), "trip__price_per_person"),
@@ -213,9 +227,8 @@ class PassengerQuerySet(models.QuerySet[Any]):
 
     def to_give_back(self) -> Self:
         """Those who paid more than they have to, or cancelled after paying."""
-        # Without a payment there is nothing to give back: those are not added up.
-        payers = _payments_of(self.model).values("passenger")
-        return self.filter(pk__in=payers).with_balance().filter(balance__lt=0)
+        # Without a payment there is nothing to give back.
+        return self.exclude(ledger_currency="").with_balance().filter(balance__lt=0)
 
 
 def _where(condition: Q, amount: str) -> Coalesce:

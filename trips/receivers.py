@@ -9,8 +9,8 @@ from django.apps import apps as django_apps
 from django.db import transaction
 from django_q.models import Schedule
 
-from trips.models import DiscardedFile, Document, PaperTemplate
-from trips.services import documents, papers
+from trips.models import DiscardedFile, Document, PaperTemplate, Payment
+from trips.services import documents, ledger, papers
 
 _REMOVE = "Papers: remove files of deleted documents"
 _RESUME = "Papers: go on with runs that stopped"
@@ -22,6 +22,16 @@ def document_deleted(instance: Document, **_signal: Any) -> None:
         return
     DiscardedFile.objects.get_or_create(name=instance.file.name)
     transaction.on_commit(partial(documents.remove_discarded), robust=True)
+
+
+def payment_saving(instance: Payment, **_signal: Any) -> None:
+    """Whose it was so far: it may be given to somebody else."""
+    before = Payment._base_manager.filter(pk=instance.pk).values_list("passenger_id", flat=True) if instance.pk else ()
+    instance._payers = {*before, instance.passenger_id}  # type: ignore[attr-defined]
+
+
+def payment_written(instance: Any, **_signal: Any) -> None:
+    ledger.keep(getattr(instance, "_payers", {instance.passenger_id}))
 
 
 def install_schedules(**_signal: Any) -> None:

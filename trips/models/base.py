@@ -24,6 +24,8 @@ class Stamped(models.Model):
 
     # Columns computed from the others; written whenever anything is.
     derived: ClassVar[tuple[str, ...]] = ()
+    # Columns that follow from other tables' rows and are written there; `save` leaves them as they are in the database.
+    kept: ClassVar[tuple[str, ...]] = ()
 
     class Meta:
         abstract = True
@@ -35,8 +37,15 @@ class Stamped(models.Model):
         self.derive()
         if update_fields is not None:
             update_fields = {*update_fields, *self.derived, "updated_at"}
+        elif self.kept and not self._state.adding:
+            update_fields = self._all_but_kept()
         with transaction.atomic(using=kwargs.get("using")):
             super().save(*args, update_fields=update_fields, **kwargs)
+
+    def _all_but_kept(self) -> set[str]:
+        deferred = self.get_deferred_fields()
+        fields = [field for field in self._meta.concrete_fields if not field.primary_key]
+        return {field.name for field in fields if field.attname not in deferred} - {*self.kept}
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         with transaction.atomic(using=kwargs.get("using")):

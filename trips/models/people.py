@@ -159,8 +159,14 @@ class Passenger(Keyed, Flagged):
     # First and last name alone, folded in the same way: who has the same one and the same birthday is the same person.
     name_key = models.CharField(max_length=255, blank=True, default="", editable=False)
 
+    # What their payments come to, refunds taken off, and in which currency: none without payments, SEVERAL where there
+    # are several. `services.ledger` writes them. Read: balances of long lists, without adding up each one's payments.
+    kept = ("ledger_sum", "ledger_currency")
+    ledger_sum = models.DecimalField(max_digits=14, decimal_places=2, default=0, editable=False)
+    ledger_currency = models.CharField(max_length=3, blank=True, default="", editable=False)
+
     objects = PassengerQuerySet.as_manager()
-    history = HistoricalRecords(excluded_fields=["search_key", "name_key"])
+    history = HistoricalRecords(excluded_fields=["search_key", "name_key", *kept])
 
     class Meta:
         ordering = ["legal_last_name", "legal_first_name", "pk"]
