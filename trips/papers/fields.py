@@ -35,9 +35,11 @@ class MergeField:
 
 
 def passengers_for_papers(ids: Iterable[int]) -> Any:
-    """These passengers with everything that a reader asks for, in one query."""
+    """These passengers with everything that a reader asks for, in two queries."""
     related = ("contact", "guardian", "passport", "trip", "trip__organiser", "trip__vendor")
-    return Passenger.objects.filter(pk__in=ids).select_related(*related).with_balance()
+    return (
+        Passenger.objects.filter(pk__in=ids).select_related(*related).with_balance().prefetch_related("trip__itinerary")
+    )
 
 
 def _day(value: dt.date | None) -> str:
@@ -73,6 +75,19 @@ def _address(passenger: Any) -> str:
 def _licence(passenger: Any) -> str:
     """ "None" is one of the choices, and it names no licence."""
     return "" if fold_name(passenger.licence) == "none" else passenger.licence
+
+
+def _programme(trip: Any) -> str:
+    """A line for each entry, such as "1 Mar 2027, 9:00: Walk with Ana, Old Town"; times are those of the place."""
+    return "\n".join(_entry(item) for item in trip.itinerary.all())
+
+
+def _entry(item: Any) -> str:
+    day = formats.date_format(item.day, "j M Y")
+    at = f", {item.starts_at:%H:%M}" if item.starts_at else ""
+    until = f"–{item.ends_at:%H:%M}" if item.starts_at and item.ends_at else ""
+    where = f", {item.place}" if item.place else ""
+    return f"{day}{at}{until}: {item.title}{where}"
 
 
 def _nights(trip: Any) -> str:
@@ -116,6 +131,15 @@ FIELDS = (
     MergeField("end", "last day", "Trip", "8 March 2027", _of_trip(lambda t: _day(t.ends_on))),
     MergeField("nights", "nights", "Trip", "7", _of_trip(_nights)),
     MergeField("lodging", "lodging", "Trip", "Casa Sample", _of_trip(lambda t: t.lodging)),
+    MergeField("escort", "escort", "Trip", "Kim Almqvist", _of_trip(lambda t: t.escort)),
+    MergeField(
+        "programme",
+        "programme",
+        "Trip",
+        "1 Mar 2027, 09:00–12:00: Walk with a historian, Old Town\n2 Mar 2027, 10:00: Visit of a school",
+        _of_trip(_programme),
+        "trips.itineraryitem",
+    ),
     MergeField(
         "travel_category",
         "travel category",

@@ -31,6 +31,7 @@ _WORDS = {
     "trips.payment": "payments",
     "trips.contact": "contacts",
     "trips.vendor": "vendors",
+    "trips.itineraryitem": "itineraries",
 }
 May = Callable[[str], bool]
 

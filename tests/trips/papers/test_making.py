@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 
 import pytest
@@ -10,7 +11,7 @@ from django.urls import reverse
 
 from tests import factories
 from tests.trips.papers.test_wording import text_of
-from trips.models import DiscardedFile, Document, PaperTemplate, Passenger
+from trips.models import DiscardedFile, Document, ItineraryItem, PaperTemplate, Passenger
 from trips.papers.fields import passengers_for_papers
 from trips.services import documents, papers
 
@@ -55,6 +56,43 @@ def test_final_paper_is_a_document_with_version_wording_hash_and_who(traveller, 
     assert (document.state, document.shows) == ("received", "trips.passport")
     assert document.history.get().history_user == admin_user
     assert not DiscardedFile.objects.exists()
+
+
+def test_a_paper_prints_escort_and_the_programme_of_each_day_in_its_order(traveller):
+    trip = traveller.trip
+    trip.escort = "Kim Almqvist"
+    trip.save()
+    for day, start, end, title, place in (
+        (2, "10:00", None, "Visit of a school", ""),
+        (1, "09:00", "12:30", "Walk with a historian", "Old Town"),
+        (1, None, None, "Arrival", ""),
+    ):
+        ItineraryItem.objects.create(
+            trip=trip,
+            day=dt.date(2027, 3, day),
+            starts_at=start and dt.time.fromisoformat(start),
+            ends_at=end and dt.time.fromisoformat(end),
+            title=title,
+            place=place,
+        )
+    PaperTemplate.objects.filter(kind="affidavit").update(body="Led by {{escort}}\n\n{{programme}}")
+
+    document = made(traveller)
+
+    lines = [line.strip() for line in text_of(content_of(document)).splitlines()]
+    assert lines[1:5] == [
+        "Led by Kim Almqvist",
+        "1 Mar 2027: Arrival",
+        "1 Mar 2027, 09:00–12:30: Walk with a historian, Old Town",
+        "2 Mar 2027, 10:00: Visit of a school",
+    ]
+    assert document.shows == "trips.itineraryitem"
+
+
+def test_a_programme_without_an_entry_is_missing(traveller):
+    PaperTemplate.objects.filter(kind="affidavit").update(body="{{programme}}")
+
+    assert prepared(traveller).blocked == "MISSING: programme."
 
 
 def test_new_version_keeps_the_old_one_and_takes_no_number_twice(traveller):

@@ -182,7 +182,7 @@ def test_preview_asks_the_same_number_of_queries(admin_client, trip, count, djan
         traveller(trip)
     admin_client.get("/trips/paperrun/")
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         admin_client.get(reverse("admin:trips_paperrun_ask"), {"trip": trip.pk})
 
 

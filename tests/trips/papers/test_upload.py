@@ -266,7 +266,7 @@ def test_documents_page_asks_the_same_number_of_queries(admin_client, kept, djan
         kept(passenger, f"{number}.pdf", content=pdf(str(number)))
     admin_client.get(page_of(passenger))
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         page = admin_client.get(page_of(passenger))
 
     assert len(page.context["rows"]) == count
