@@ -133,6 +133,31 @@ def test_who_is_not_the_duplicate_is_not_the_one_that_stands_for_it_either() -> 
     assert [one[:2] for one in pairs()] == [(first.pk, third.pk), (first.pk, second.pk)]
 
 
+def test_what_was_said_of_a_merged_one_is_taken_back_as_well(admin_client: Any) -> None:
+    first, second = two()
+    third = ContactFactory(email="greta@example.com")
+    duplicates.keep_apart(one=second, other=third, by=None)
+    merged(first, second)
+
+    page = admin_client.get(f"{url('duplicates')}?show=apart")
+    said = duplicates.said_apart(third, first)
+    admin_client.post(url("duplicates"), {"pair": f"{first.pk}-{third.pk}"})
+
+    assert [(line.one, line.other) for line in page.context["lines"]] == [(first, third)]
+    assert said is not None
+    assert [one[:2] for one in pairs()] == [(first.pk, third.pk)]
+
+
+def test_two_said_apart_and_merged_after_all_are_no_pair(admin_client: Any) -> None:
+    first, second = two()
+    duplicates.keep_apart(one=first, other=second, by=None)
+    merged(first, second)
+
+    page = admin_client.get(f"{url('duplicates')}?show=apart")
+
+    assert (page.context["lines"], page.context["apart_count"]) == ([], 0)
+
+
 # Merged
 
 

@@ -28,7 +28,7 @@ from unfold.decorators import action
 
 from trips.admin.base import badge, day, is_id, said
 from trips.admin.bulk import with_undo
-from trips.models import Contact, ContactsApart, Passenger, Trip
+from trips.models import Contact, Passenger, Trip
 from trips.permissions import may_see
 from trips.services import duplicates, merging
 from trips.services.duplicates import Pair, Reason
@@ -196,8 +196,7 @@ class MergePages:
         apart = request.GET.get("show") == "apart"
         found = duplicates.find(born=_sees_births(request))
         duplicates.remember_count(len(found.pairs))
-        rows: Any = ContactsApart.objects.filter(first__merged_into=None, second__merged_into=None)
-        rows = rows.select_related("by").order_by("-pk")
+        rows = duplicates.kept_apart().select_related("by")
         page = Paginator(rows if apart else found.pairs, PAIRS_A_PAGE).get_page(request.GET.get("p", 1))
         may = self.has_merge_with_permission(request)
         context = {
@@ -231,12 +230,12 @@ class MergePages:
         ]
 
     def _apart_lines(self, page: Page[Any]) -> list[Line]:
-        said_so: list[ContactsApart] = list(page.object_list)
-        rows = _counted(pk for row in said_so for pk in (row.first_id, row.second_id))
+        said_so: list[Any] = list(page.object_list)
+        rows = _counted(pk for row in said_so for pk in (row.one, row.other))
         return [
             Line(
-                rows[row.first_id],
-                rows[row.second_id],
+                rows[row.one],
+                rows[row.other],
                 [],
                 "",
                 said=f"{day(timezone.localtime(row.at).date())}{f' by {row.by}' if row.by else ''}",

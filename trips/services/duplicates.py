@@ -16,7 +16,8 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from trips.models import Contact, ContactsApart, Passenger
 
@@ -167,14 +168,23 @@ def _grouped(rows: Iterable[tuple[Any, int]]) -> Iterator[list[int]]:
 
 
 def _apart() -> Iterator[tuple[int, int]]:
-    """Pairs that were said to be two; of a contact that was merged since, the one that stands for it is meant."""
-    columns = ("first_id", "second_id", "first__merged_into", "second__merged_into")
-    for first, second, first_into, second_into in ContactsApart.objects.values_list(*columns):
-        one, other = sorted((first_into or first, second_into or second))
-        yield one, other
+    """Pairs that were said to be two, by number."""
+    for one, other in kept_apart().order_by().values_list("one", "other"):
+        yield min(one, other), max(one, other)
 
 
 # Not the same person
+
+
+def kept_apart() -> QuerySet[Any]:
+    """The pairs that were said to be two, the newest first, as `one` and `other`.
+
+    Of a contact that was merged since, the one that stands for it is meant.
+    """
+    rows = ContactsApart.objects.annotate(
+        one=Coalesce("first__merged_into", "first"), other=Coalesce("second__merged_into", "second")
+    )
+    return rows.exclude(one=F("other")).order_by("-pk")
 
 
 def keep_apart(*, one: Contact, other: Contact, by: Any) -> ContactsApart:
@@ -187,15 +197,18 @@ def keep_apart(*, one: Contact, other: Contact, by: Any) -> ContactsApart:
 
 
 def ask_again(*, one: int, other: int) -> bool:
-    """Take "not the same person" back; whether it had been said."""
-    first, second = sorted((one, other))
-    return bool(ContactsApart.objects.filter(first_id=first, second_id=second).delete()[0])
+    """Take "not the same person" back, also what was said of those that these two stand for; whether it had been."""
+    said = _said(one, other).values_list("pk", flat=True)
+    return bool(ContactsApart.objects.filter(pk__in=list(said)).delete()[0])
 
 
 def said_apart(one: Contact, other: Contact) -> ContactsApart | None:
     """Who said of these two that they are two."""
-    first, second = sorted((one.pk, other.pk))
-    return ContactsApart.objects.filter(first_id=first, second_id=second).select_related("by").first()
+    return _said(one.pk, other.pk).select_related("by").first()
+
+
+def _said(one: int, other: int) -> QuerySet[Any]:
+    return kept_apart().filter(Q(one=one, other=other) | Q(one=other, other=one))
 
 
 # The number beside the list's name
