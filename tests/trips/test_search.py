@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
+from django.db import connection
 from django.urls import reverse
 
 from tests import factories
+from trips.models import Passenger
 
 pytestmark = pytest.mark.django_db
 
@@ -187,6 +190,13 @@ def test_key_follows_a_save_of_some_columns_and_stays_out_of_history():
     assert not any(hasattr(row, "search_key") for row in contact.history.all())
 
 
+@pytest.mark.parametrize("model", ["trip", "passenger", "contact"])
+def test_a_number_longer_than_any_is_searched_and_finds_nothing(find, model):
+    factories.PassengerFactory()
+
+    assert find(model, "9" * 5000) == []
+
+
 def test_rows_from_before_the_key_are_filled():
     contact = factories.ContactFactory(first_name="José", last_name="Dvořák", email="")
     trip = factories.TripFactory(name="São Tomé", destination="")
@@ -198,3 +208,20 @@ def test_rows_from_before_the_key_are_filled():
 
     keys = [type(row).objects.get(pk=row.pk).search_key for row in (contact, trip, passenger)]
     assert keys == ["jose dvorak", "sao tome", "jose dvorak"]
+
+
+def test_the_key_of_names_alone_is_filled(monkeypatch):
+    filling = import_module("trips.migrations.0022_fill_name_keys")
+    monkeypatch.setattr(filling, "STRIDE", 2)
+    for name in ("Dvořák", "Núñez", "ORTIZ"):
+        factories.PassengerFactory(legal_first_name="José", legal_middle_name="Luis", legal_last_name=name)
+    nameless = factories.PassengerFactory(legal_first_name="", legal_last_name="")
+    Passenger.objects.update(name_key="")
+
+    filling.fill(apps, SimpleNamespace(connection=connection))
+
+    assert [one.name_key for one in Passenger.objects.exclude(pk=nameless.pk).order_by("pk")] == [
+        "jose dvorak", "jose nunez", "jose ortiz",
+    ]  # fmt: skip
+    nameless.refresh_from_db()
+    assert nameless.name_key == ""

@@ -295,7 +295,7 @@ class PassengerAdmin(
 
     def ways_of_term(self, term: str) -> list[Q]:
         ways = [Q(legacy_passenger_id=term)] if term else []
-        if term.isascii() and term.isdigit() and int(term) < 32768:
+        if term.isascii() and term.isdigit() and len(term) <= 5 and int(term) < 32768:
             ways.append(Q(number=int(term)))
         return ways
 
