@@ -84,6 +84,7 @@ class DocumentKind(models.TextChoices):
 
 class DocumentState(models.TextChoices):
     MISSING = "missing", "Missing"
+    WITH_FORM = "with_form", "With a form"  # a traveller sent it; it counts once the form is taken over
     RECEIVED = "received", "Received"
     APPROVED = "approved", "Approved"
     REJECTED = "rejected", "Rejected"

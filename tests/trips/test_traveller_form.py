@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
 import time_machine
 from django.contrib.messages import get_messages
 from django.core import mail
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests import factories
 from tests.trips.papers.conftest import PNG, private_folder, sheet  # noqa: F401 - the fixtures
+from tests.trips.postgres import postgresql_only
 from trips.enums import FormStep
+from trips.gaps import with_documents
 from trips.models import Batch, Document, EmergencyContact, HealthRecord, Passenger, Passport, Reminder, TravellerForm
-from trips.services import batches, reminding, traveller_answers, traveller_links, traveller_review
+from trips.services import batches, documents, reminding, traveller_answers, traveller_links, traveller_review
 from trips.services.traveller_links import NoLink, Standing
 from trips.services.traveller_review import NotTaken
 
@@ -646,6 +650,59 @@ def test_a_form_that_is_sent_back_opens_again_with_the_reason(greta, admin_user)
         traveller_review.send_back(form=form, reason=" ", by=admin_user)
 
 
+def test_an_address_does_not_stay_with_who_takes_another_s_place(greta):
+    there = {"relationship": "Father", "mobile": "+12025550177", "address": "1 Elm Street", "city": "Lund"}
+    other = EmergencyContact.objects.create(passenger=greta, first_name="Bo", last_name="Ortiz", **there)
+    batch = accepted(sent_in(greta))
+    other.refresh_from_db()
+    taken = (str(other), other.mobile, other.address, other.city)
+    batches.undo(batch=batch, by=None)
+    other.refresh_from_db()
+    back = (str(other), other.mobile, other.address, other.city)
+    EmergencyContact.objects.filter(pk=other.pk).update(first_name="KIM", last_name="Lind")
+    traveller_review.send_back(form=TravellerForm.objects.get(), reason="x", by=None)
+    accepted(sent_in(greta))
+    other.refresh_from_db()
+
+    assert taken == ("Kim Lind", "+12025550142", "", "")
+    assert back == ("Bo Ortiz", "+12025550177", "1 Elm Street", "Lund")
+    assert (str(other), other.address) == ("Kim Lind", "1 Elm Street")
+
+
+@postgresql_only
+@pytest.mark.django_db(transaction=True)
+def test_two_reviewers_and_somebody_who_edits_do_not_overwrite_each_other(greta):
+    Passenger.objects.filter(pk=greta.pk).update(preferred_name="Greti")
+    form = sent_in(greta)
+    shown = traveller_review.shown_hash(form, traveller_review.compare(form, everything))
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+    def accept():
+        keys = ["details.preferred_name"]
+        try:
+            traveller_review.accept(form=form, keys=keys, shown=shown, may=everything, by=None)
+        except NotTaken as refused:
+            return str(refused)
+        finally:
+            connection.close()
+        return ""
+
+    with ThreadPoolExecutor(1) as thread:
+        with transaction.atomic(), connection.cursor() as cursor:
+            Passenger.objects.filter(pk=greta.pk).update(preferred_name="Margarete")
+            end = thread.submit(accept)
+            for _ in range(100):
+                cursor.execute(waits)
+                if cursor.fetchone()[0]:
+                    break
+                time.sleep(0.05)
+        said = end.result(timeout=30)
+
+    greta.refresh_from_db()
+    assert said == "Something has changed since you looked. These are the values of now: look again."
+    assert greta.preferred_name == "Margarete"
+
+
 def test_two_reviewers_take_it_over_once(greta):
     form = sent_in(greta)
     accepted(form)
@@ -694,7 +751,7 @@ def test_a_link_is_shown_once_and_withdrawn(admin_client, greta):
     assert urlsplit(link).fragment not in admin_client.get(url).content.decode()
     assert "no-store" in made["Cache-Control"]
     assert told(admin_client.post(url, {"withdraw": "1"})) == [
-        "Withdrawn: the link leads nowhere any more, and what was typed is forgotten."
+        "Withdrawn: the link leads nowhere any more; what was typed is forgotten, files sent with it are gone."
     ]
     assert told(admin_client.post(url, {"steps": []}))[-1:] == [
         "No link was made. Choose at least one thing to ask for."
@@ -780,6 +837,23 @@ def test_the_list_asks_as_much_for_three_as_for_one(admin_client, greta):
 # Files
 
 
+@pytest.fixture
+def uploads(settings):
+    settings.TRAVELLER_UPLOADS = True
+
+
+def files_sent_in(passenger, files):
+    """A form that was sent in with these files, as (kind, file)."""
+    form, token = linked(passenger, ["documents"])
+    phone = Phone(token)
+    for kind, file in files:
+        assert phone.post(f"{phone.here}documents/", {"kind": kind, "file": file}).status_code == 302
+    phone.post(f"{phone.here}documents/", {"done": "1"})
+    assert phone.sign(name=str(passenger)).status_code == 302
+    form.refresh_from_db()
+    return form
+
+
 def test_files_are_taken_only_where_they_are_switched_on(greta, settings, sheet):  # noqa: F811
     assert FormStep.DOCUMENTS not in traveller_links.steps_offered()
     settings.TRAVELLER_UPLOADS = True
@@ -794,11 +868,103 @@ def test_files_are_taken_only_where_they_are_switched_on(greta, settings, sheet)
     assert refused.context["upload"].errors["file"][0].startswith("“scan.pdf” is no PDF, JPEG, PNG")
     assert (kept.status_code, done.url) == (302, f"{phone.here}sign/")
     document = Document.objects.get()
-    assert (document.passenger, document.kind, document.state) == (greta, "passport_scan", "received")
+    assert (document.passenger, document.kind, document.state) == (greta, "passport_scan", "with_form")
     assert TravellerForm.objects.get(pk=form.pk).answered["documents"]["values"]["1"]["sha256"] == document.sha256
     settings.TRAVELLER_UPLOADS = False
     assert phone.get("documents/").status_code == 404
     assert phone.get("sign/").status_code == 200
+
+
+def standing_of(passenger):
+    """What counts as handed in, and what waits at the documents' own desk."""
+    required = {one.kind: (str(one.state), one.reason) for one in documents.required_of(passenger)}
+    held = with_documents(Passenger.objects.filter(pk=passenger.pk)).get().documents_held
+    return required["passport_scan"], held, Document.objects.filter(state="received").count()
+
+
+def test_files_count_once_the_form_is_taken_over_and_not_after_its_undo(greta, uploads, sheet):  # noqa: F811
+    waits = ("missing", "One came with the traveller’s form and waits for its review.")
+    form = files_sent_in(greta, [("passport_scan", sheet("scan.png", PNG)), ("mou", sheet("mou.png", PNG + b"1"))])
+    scan, mou = Document.objects.order_by("pk")
+    before = standing_of(greta)
+
+    batch = accepted(form, keys=[f"documents.{scan.pk}"])
+
+    after = standing_of(greta)
+    mou.refresh_from_db()
+    undone = batches.undo(batch=batch, by=None)
+    form.refresh_from_db()
+
+    assert (before, after) == ((waits, 0, 0), (("received", ""), 1, 1))
+    assert (mou.state, mou.rejection_reason) == ("rejected", "Left out when the traveller’s form was reviewed.")
+    assert (undone.kept, standing_of(greta), form.state) == ([], before, "sent_in")
+    assert {(one.state, one.rejection_reason) for one in Document.objects.all()} == {("with_form", "")}
+
+
+def test_files_wait_for_who_may_decide_about_documents(greta, uploads, sheet):  # noqa: F811
+    form = files_sent_in(greta, [("passport_scan", sheet("scan.png", PNG))])
+    (scan,) = Document.objects.all()
+    key = f"documents.{scan.pk}"
+
+    def without(*lacking):
+        return lambda name: name not in lacking
+
+    hidden = [
+        traveller_review.compare(form, without(*lacking))[0].told
+        for lacking in (
+            ("trips.view_document", "trips.change_document"),
+            ("trips.view_passport", "trips.change_passport"),
+        )
+    ]
+    only_looks = traveller_review.compare(form, without("trips.change_document"))[0]
+    with pytest.raises(NotTaken, match="You may not decide about this part"):
+        accepted(form, keys=[key], may=without("trips.change_document"))
+    accepted(form, keys=[], may=without("trips.change_document"))
+
+    assert hidden == ["Answered, hidden: your account may not see it."] * 2
+    assert ([line.key for line in only_looks.lines], only_looks.open) == ([key], False)
+    scan.refresh_from_db()
+    assert (form.state, scan.state) == ("sent_in", "with_form")
+
+    accepted(form, keys=[key])
+
+    scan.refresh_from_db()
+    assert (form.state, scan.state) == ("accepted", "received")
+
+
+def test_the_desk_shows_each_file_with_a_tick(admin_client, greta, uploads, sheet):  # noqa: F811
+    form = files_sent_in(greta, [("passport_scan", sheet("scan.png", PNG))])
+    (scan,) = Document.objects.all()
+
+    page = admin_client.get(REVIEW)
+    admin_client.post(
+        REVIEW,
+        {"form": form.pk, "verb": "approve", "take": f"documents.{scan.pk}", "shown": page.context["shown"]},
+    )
+
+    assert reverse("admin:trips_document_change", args=[scan.pk]) in page.content.decode()
+    assert "What is ticked comes to Documents" in page.content.decode()
+    scan.refresh_from_db()
+    assert scan.state == "received"
+
+
+def test_a_withdrawn_form_takes_its_files_and_its_signature_along(
+    greta,
+    uploads,
+    sheet,  # noqa: F811
+    private_folder,  # noqa: F811
+    django_capture_on_commit_callbacks,
+):
+    form = files_sent_in(greta, [("passport_scan", sheet("scan.png", PNG))])
+    documents.upload(owner=greta, files=[sheet("mou.png", PNG + b"1")], kind="mou", by=None)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        traveller_links.withdraw(form=form, by=None)
+
+    form = TravellerForm.objects.get(pk=form.pk)
+    assert [one.kind for one in Document.objects.all()] == ["mou"]
+    assert len([one for one in private_folder.rglob("*") if one.is_file()]) == 1
+    assert (form.answers, form.base, form.signed_name, form.consent_text, form.signed_sha256) == ("", "", "", "", "")
 
 
 # Reminders

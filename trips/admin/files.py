@@ -19,6 +19,7 @@ LOG = logging.getLogger("trips.documents")
 SHOWN_AS_THEY_ARE = ("image/jpeg", "image/png", "image/webp")
 STATE_COLOURS = {
     DocumentState.MISSING: "bad",
+    DocumentState.WITH_FORM: "plain",
     DocumentState.RECEIVED: "doubt",
     DocumentState.APPROVED: "good",
     DocumentState.REJECTED: "bad",

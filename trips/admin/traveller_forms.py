@@ -150,7 +150,9 @@ class TravellerFormPage:
             self.message_user(request, str(refused), messages.WARNING)  # type: ignore[attr-defined]
         else:
             LOG.info("user %s withdrew form %s", user.pk, form.pk)
-            text = "Withdrawn: the link leads nowhere any more, and what was typed is forgotten."
+            text = (
+                "Withdrawn: the link leads nowhere any more; what was typed is forgotten, files sent with it are gone."
+            )
             self.message_user(request, text, messages.SUCCESS)  # type: ignore[attr-defined]
 
 

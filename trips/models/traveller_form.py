@@ -75,6 +75,11 @@ class TravellerForm(Keyed, Stamped):
         return json.loads(self.answers) if self.answers else {}
 
     @property
+    def file_ids(self) -> list[int]:
+        """The documents that the traveller sent with it; one may have been deleted since."""
+        return [one["id"] for one in self.answered.get(FormStep.DOCUMENTS, {}).get("values", {}).values()]
+
+    @property
     def held_before(self) -> dict[str, Any]:
         """What the office's record held when the step was answered."""
         return json.loads(self.base) if self.base else {}

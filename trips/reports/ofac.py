@@ -125,7 +125,7 @@ def _affidavit(passenger: Any) -> Part:
     files = tuple((f"2-affidavit-{number}{_ending(one)}", _stored(one)) for number, one in enumerate(held, 1))
     if files:
         return Part("affidavit", "Signed affidavit", files, ())
-    if any(one.state == DocumentState.RECEIVED for one in signed):
+    if any(one.state in (DocumentState.RECEIVED, DocumentState.WITH_FORM) for one in signed):
         told = "An affidavit waits for a review."
     elif len(signed) < len(passenger.affidavits):
         told = "The affidavit that was made here has not come back signed."

@@ -60,7 +60,9 @@ class Uploaded:
     refused: list[str]
 
 
-def upload(*, owner: Trip | Passenger, files: Iterable[File], kind: str, by: Any) -> Uploaded:
+def upload(
+    *, owner: Trip | Passenger, files: Iterable[File], kind: str, by: Any, state: str = DocumentState.RECEIVED
+) -> Uploaded:
     """Keep each file as a document of its own, to be reviewed; one that is refused keeps no other from its place.
 
     Without a `kind` it is told from the name, as far as that says it.
@@ -74,7 +76,7 @@ def upload(*, owner: Trip | Passenger, files: Iterable[File], kind: str, by: Any
         except NotAccepted as refused:
             found.refused.append(str(refused))
             continue
-        document: Any = Document(kind=kind or kind_by_name(name), original_name=name, **_owner(owner))
+        document: Any = Document(kind=kind or kind_by_name(name), original_name=name, state=state, **_owner(owner))
         document._history_user = by
         found.kept.append(store(document=document, file=file, measured=measured))
     return found
@@ -232,8 +234,12 @@ def required_of(passenger: Passenger) -> list[Requirement]:
         states = {row.state: row.rejection_reason for row in of_kind if not row.is_to_be_signed}
         best = next((state for state in _BEST_FIRST if state in states), DocumentState.MISSING)
         made = max((row.paper_version or 0 for row in of_kind if row.is_to_be_signed), default=0)
-        waits = f"Version {made} was made here and waits for the signature." if made and best not in HANDED_IN else ""
-        found.append(Requirement(kind, best, " ".join(filter(None, (states.get(best, ""), waits)))))
+        waits = f"Version {made} was made here and waits for the signature." if made else ""
+        sent = (
+            "One came with the traveller’s form and waits for its review." if DocumentState.WITH_FORM in states else ""
+        )
+        told = (states.get(best, ""), *((waits, sent) if best not in HANDED_IN else ()))
+        found.append(Requirement(kind, best, " ".join(filter(None, told))))
     return found
 
 

@@ -313,7 +313,8 @@ def _forms(passenger: Passenger) -> Iterator[Event]:
     for form in found[:MOST_ROWS]:
         yield Event(form.created_at, "Traveller form made", _name_of_user(form.made_by))
         if form.sent_in_at:
-            yield Event(form.sent_in_at, "Traveller form sent in", note=f"Signed by {form.signed_name}.")
+            signed = f"Signed by {form.signed_name}." if form.signed_name else ""  # a withdrawn one has forgotten it
+            yield Event(form.sent_in_at, "Traveller form sent in", note=signed)
         if form.reviewed_at:
             done = "sent back" if form.state == FormState.OPEN else form.get_state_display().lower()
             note = form.sent_back_reason if form.state == FormState.OPEN else ""

@@ -20,8 +20,8 @@ from django.core.signing import BadSignature, Signer
 from django.db import transaction
 from django.utils import formats, timezone
 
-from trips.enums import FAILED, LIVE_FORMS, Attendance, FormState, FormStep
-from trips.models import Passenger, TravellerForm
+from trips.enums import FAILED, LIVE_FORMS, Attendance, DocumentState, FormState, FormStep
+from trips.models import Document, Passenger, TravellerForm
 
 LONGEST_TOKEN = 200
 _SECRET_BYTES = 24
@@ -124,15 +124,21 @@ def no_link_for(passenger: Passenger, *, waits: bool) -> str:
 
 
 def withdraw(*, form: TravellerForm, by: Any) -> None:
-    """End the link and forget what was typed; nothing of it is taken over."""
+    """End the link and forget what was typed, signed and sent along; nothing more of it is taken over."""
     with transaction.atomic():
         row = TravellerForm.objects.select_for_update().get(pk=form.pk)
         if row.state not in LIVE_FORMS:
             raise NoLink(f"The form is {row.get_state_display().lower()} already.")
-        row.state, row.answers, row.base = FormState.WITHDRAWN, "", ""
-        row.reviewed_by, row.reviewed_at = by, timezone.now()
-        row.save(update_fields=["state", "answers", "base", "reviewed_by", "reviewed_at"])
-    form.state = row.state
+        sent_along: Any = Document.objects.filter(pk__in=row.file_ids, state=DocumentState.WITH_FORM)
+        for document in sent_along:
+            document._history_user = by
+            document.delete()  # one by one, so that its file goes, too
+        forgotten = ("answers", "base", "signer", "signed_name", "relationship", "consent_text", "signed_sha256")
+        for name in forgotten:
+            setattr(row, name, "")
+        row.state, row.reviewed_by, row.reviewed_at = FormState.WITHDRAWN, by, timezone.now()
+        row.save(update_fields=[*forgotten, "state", "reviewed_by", "reviewed_at"])
+    form.refresh_from_db()
 
 
 def current_form(passenger: Passenger) -> TravellerForm | None:

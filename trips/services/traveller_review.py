@@ -19,11 +19,12 @@ from django.utils.text import capfirst
 
 from trips import rules
 from trips.encryption import keyed_hash
-from trips.enums import BatchKind, FormSigner, FormState, FormStep, PassengerStage
-from trips.models import Batch, EmergencyContact, HealthRecord, Passenger, Passport, TravellerForm
+from trips.enums import BatchKind, DocumentKind, DocumentState, FormSigner, FormState, FormStep, PassengerStage
+from trips.models import Batch, Document, EmergencyContact, HealthRecord, Passenger, Passport, TravellerForm
 from trips.services.batches import Recorder, recorded
 from trips.services.traveller_answers import FIELDS, NEW, Values, on_file, plain, typed
 from trips.services.traveller_links import works_until
+from trips.text import fold_search
 
 RECORD = "record"  # what follows from a form that was sent in
 May = Callable[[str], bool]
@@ -36,6 +37,8 @@ _MODELS: dict[str, type[Any]] = {
 }
 # Settled when the traveller was booked; an answer does not open them again.
 _NOT_ASKED = ("on_this_trip_already", "trip_is_full", "number_taken")
+LEFT_OUT = "Left out when the traveller’s form was reviewed."
+HIDDEN = "Answered, hidden: your account may not see it."
 HOW = {"keep": "Nothing changed: what is on file is kept.", "later": "Will be sent later."}
 
 
@@ -67,7 +70,7 @@ class Part:
     code: str
     title: str
     lines: list[Line]
-    told: str = ""  # instead of lines: hidden, kept, later, decided
+    told: str = ""  # hidden, kept, later, decided; or what follows from a tick
     open: bool = False  # it waits for a decision, and this person may make it
 
     @property
@@ -82,8 +85,7 @@ def compare(form: TravellerForm, may: May) -> list[Part]:
     for step in form.steps:
         answer = answers.get(step, {})
         if step == FormStep.DOCUMENTS:
-            told = f"{len(answer.get('values', {}))} sent, each to be reviewed at Documents."
-            parts.append(Part(step, FormStep(step).label, [], told))
+            parts.append(_files(form, may))
         else:
             parts.append(_part(form, step, answer, base.get(step, {}), may))
     return [*parts, _record(form, may)]
@@ -102,8 +104,9 @@ def accept(*, form: TravellerForm, keys: Collection[str], shown: str, may: May, 
     """
     title = f"Form of {form.passenger} accepted"
     with recorded(kind=BatchKind.CHANGE, title=title, by=by) as recorder, transaction.atomic():
+        # The traveller before the form, as whoever makes a link does: what is compared is read once nobody writes it.
+        _hold(form.passenger_id)
         row = _waiting(form)
-        _hold(row.passenger)
         parts = compare(row, may)
         if shown != shown_hash(row, parts):
             raise NotTaken("Something has changed since you looked. These are the values of now: look again.")
@@ -112,6 +115,8 @@ def accept(*, form: TravellerForm, keys: Collection[str], shown: str, may: May, 
         if not mine or {*keys} - {line.key for part in mine for line in part.lines}:
             raise NotTaken("You may not decide about this part of the form.")
         _take_over(recorder, row, lines)
+        if any(part.code == FormStep.DOCUMENTS for part in mine):
+            _take_files(recorder, row, keys)
         decided = [*row.reviewed, *(part.code for part in mine)]
         done = all(code in decided for code in _to_decide(row))
         recorder.change(
@@ -149,10 +154,14 @@ def to_review() -> Any:
 # What is compared
 
 
+def _sees(label: str | None, may: May) -> bool:
+    return may(f"trips.view_{label}") or may(f"trips.change_{label}")
+
+
 def _part(form: TravellerForm, step: str, answer: Values, base: Values, may: May) -> Part:
     title, label = FormStep(step).label, _MODELS[step]._meta.model_name
-    if not (may(f"trips.view_{label}") or may(f"trips.change_{label}")):
-        return Part(step, title, [], "Answered, hidden: your account may not see it.")
+    if not _sees(label, may):
+        return Part(step, title, [], HIDDEN)
     if answer.get("how") != NEW:
         return Part(step, title, [], HOW.get(answer.get("how", ""), "Not answered."))
     now = on_file(form.passenger, step)
@@ -164,6 +173,28 @@ def _part(form: TravellerForm, step: str, answer: Values, base: Values, may: May
     if step in form.reviewed:
         return Part(step, title, lines, "Reviewed already.")
     return Part(step, title, lines, open=_may_write(step, now, answer["values"], may))
+
+
+def _files(form: TravellerForm, may: May) -> Part:
+    """The files, each with a tick; a scan of a passport is for whoever may see passports."""
+    code, title = FormStep.DOCUMENTS, FormStep.DOCUMENTS.label
+    rows = list(Document.objects.filter(pk__in=form.file_ids).defer("remote_url").order_by("pk"))
+    if not rows:
+        return Part(code, title, [], "No file was sent.", open=_waits(form, code) and may("trips.change_document"))
+    scans = any(row.kind == DocumentKind.PASSPORT_SCAN for row in rows)
+    if not _sees("document", may) or (scans and not _sees("passport", may)):
+        return Part(code, title, [], HIDDEN)
+    lines = [_file_line(row) for row in rows]
+    if not _waits(form, code):
+        return Part(code, title, lines, "Reviewed already.")
+    told = "What is ticked comes to Documents, to be reviewed there; what is not counts as rejected."
+    return Part(code, title, lines, told, open=may("trips.change_document"))
+
+
+def _file_line(row: Document) -> Line:
+    waits = row.state == DocumentState.WITH_FORM
+    now = "" if waits else str(row.get_state_display())
+    return Line(f"{FormStep.DOCUMENTS}.{row.pk}", str(row.get_kind_display()), now, row.original_name, row.pk, waits)
 
 
 def _record(form: TravellerForm, may: May) -> Part:
@@ -228,7 +259,12 @@ def _may_write(step: str, now: Values, values: Values, may: May) -> bool:
 
 def _to_decide(form: TravellerForm) -> list[str]:
     answers = form.answered
-    return [step for step in form.steps if step in FIELDS and answers.get(step, {}).get("how") == NEW] + [RECORD]
+    typed_in = [step for step in form.steps if step in FIELDS and answers.get(step, {}).get("how") == NEW]
+    return [*typed_in, *([FormStep.DOCUMENTS] if form.file_ids else []), RECORD]
+
+
+def _waits(form: TravellerForm, part: str) -> bool:
+    return part in _to_decide(form) and part not in form.reviewed
 
 
 # Taking over
@@ -238,6 +274,8 @@ def _take_over(recorder: Recorder, form: TravellerForm, lines: list[Line]) -> No
     chosen: dict[str, Values] = {}
     for line in lines:
         part, name = line.key.split(".")
+        if part == FormStep.DOCUMENTS:
+            continue
         chosen.setdefault(part, {})[name] = line.value
     person = {**chosen.pop(FormStep.DETAILS, {}), **chosen.pop(RECORD, {})}
     passenger = _changed(form.passenger, person)
@@ -257,7 +295,24 @@ def _take_over(recorder: Recorder, form: TravellerForm, lines: list[Line]) -> No
     for place, values in sorted(chosen.get(FormStep.EMERGENCY, {}).items()):
         there = int(place) <= len(people)
         contact = people[int(place) - 1] if there else EmergencyContact(passenger=passenger, position=int(place))
+        values = {**values, **_of_another(contact, values)}
         _write(recorder, contact, _changed(contact, values), values)
+
+
+def _of_another(contact: EmergencyContact, values: Values) -> Values:
+    """The form asks for no address: that of somebody else does not stay with whoever takes their place."""
+    names = ("first_name", "last_name")
+    same = fold_search(*(getattr(contact, name) for name in names)) == fold_search(*(values[name] for name in names))
+    return {} if same else dict.fromkeys(("address", "city", "state", "postal_code"), "")
+
+
+def _take_files(recorder: Recorder, form: TravellerForm, keys: Collection[str]) -> None:
+    """Those that are ticked come to the documents' own desk; nothing else can come of them any more."""
+    for row in Document.objects.filter(pk__in=form.file_ids, state=DocumentState.WITH_FORM).order_by("pk"):
+        if f"{FormStep.DOCUMENTS}.{row.pk}" in keys:
+            recorder.change(row, state=DocumentState.RECEIVED)
+        else:
+            recorder.change(row, state=DocumentState.REJECTED, rejection_reason=LEFT_OUT)
 
 
 def _changed(row: Any, values: Values) -> Any:
@@ -293,8 +348,9 @@ def _waiting(form: TravellerForm) -> TravellerForm:
     return row
 
 
-def _hold(passenger: Passenger) -> None:
+def _hold(passenger_id: int) -> None:
     """Nobody else writes these rows between the comparison and the save."""
     for model, where in ((Passenger, "pk"), (Passport, "passenger"), (HealthRecord, "passenger")):
-        list(model._base_manager.select_for_update().filter(**{where: passenger.pk}).order_by().values_list("pk"))
-    list(EmergencyContact.objects.select_for_update().filter(passenger=passenger.pk).values_list("pk"))
+        rows = model._base_manager.select_for_update(no_key=True).filter(**{where: passenger_id})
+        list(rows.order_by().values_list("pk"))
+    list(EmergencyContact.objects.select_for_update().filter(passenger=passenger_id).values_list("pk"))

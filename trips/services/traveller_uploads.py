@@ -1,7 +1,7 @@
-"""Files that a traveller sends with their form: the same checks as for staff, and each waits for its review.
+"""Files that a traveller sends with their form: the same checks as for staff, and each waits with the form.
 
-They are documents in the state "Received" at once, for which there is a desk. The form keeps the SHA-256 of each, so
-that the signature covers it.
+They are documents that count as handed in by nobody until staff take the form over; then there is the documents' own
+desk. The form keeps the SHA-256 of each, so that the signature covers it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from django.core.files.base import File
 from django.db import transaction
 
-from trips.enums import FormStep
+from trips.enums import DocumentState, FormStep
 from trips.models import TravellerForm
 from trips.services import documents
 from trips.services.traveller_answers import NEW, held
@@ -28,7 +28,8 @@ def add(*, form: TravellerForm, file: File, kind: str) -> None:
         kept = _kept(row)
         if len(kept) >= MOST_FILES:
             raise documents.NotAccepted(f"{MOST_FILES} files are here already. Send further ones to your organiser.")
-        done = documents.upload(owner=row.passenger, files=[file], kind=kind, by=None)
+        state = DocumentState.WITH_FORM
+        done = documents.upload(owner=row.passenger, files=[file], kind=kind, by=None, state=state)
         if done.refused:
             raise documents.NotAccepted(done.refused[0])
         (document,) = done.kept
