@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.factories import ContactFactory, PassengerFactory, TripFactory
+from tests.trips.papers.conftest import PNG, private_folder  # noqa: F401 - the fixture
 from tests.trips.test_accessibility_browser import grave
 from tests.trips.test_browser import page  # noqa: F401 - the fixture
 from trips.models import Passenger, TravellerForm
@@ -31,6 +32,7 @@ def looked_at(tab: Page, name: str) -> None:
     tab.emulate_media(color_scheme="light")
 
 
+@pytest.mark.usefixtures("private_folder")
 def test_a_form_is_filled_in_on_a_phone_and_taken_over_by_a_key(page: Page, settings: Any) -> None:  # noqa: F811
     settings.TRAVELLER_LINKS = settings.TRAVELLER_UPLOADS = True
     trip = TripFactory(name="Baracoa", start_date=dt.date.today() + dt.timedelta(days=60), end_date=None)
@@ -96,7 +98,11 @@ def test_a_form_is_filled_in_on_a_phone_and_taken_over_by_a_key(page: Page, sett
 
     expect(phone.get_by_role("heading", name="Documents")).to_be_visible()
     looked_at(phone, "documents")
-    phone.get_by_role("button", name="Continue without files").click()
+    scan = {"name": "scan.png", "mimeType": "image/png", "buffer": PNG}
+    phone.get_by_label("File or photo").set_input_files(scan)  # type: ignore[arg-type]
+    phone.get_by_role("button", name="Send this file").click()
+    expect(phone.get_by_text("scan.png")).to_be_visible()
+    phone.get_by_role("button", name="Continue", exact=True).click()
 
     expect(phone.get_by_role("heading", name="Read and sign")).to_be_visible()
     looked_at(phone, "sign")
@@ -124,6 +130,11 @@ def test_a_form_is_filled_in_on_a_phone_and_taken_over_by_a_key(page: Page, sett
         assert grave(page, Axe()) == [], mode
         if folder := os.environ.get("SCREENSHOTS"):
             page.screenshot(path=Path(folder) / f"review-{mode}.png", full_page=True)
+    page.set_viewport_size(NARROW)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / "review-360.png", full_page=True)
+    page.set_viewport_size({"width": 1400, "height": 900})
     page.keyboard.press("y")
 
     expect(page.get_by_text("Greta Ortiz: taken over.")).to_be_visible()
@@ -135,3 +146,4 @@ def test_a_form_is_filled_in_on_a_phone_and_taken_over_by_a_key(page: Page, sett
         "Peanuts",
     )
     assert TravellerForm.objects.get().state == "accepted"
+    assert taken.documents.get().state == "received"
