@@ -279,7 +279,7 @@ def test_the_same_contact_twice_leads_to_the_merge_and_is_settled_by_it(
     page = admin_client.get(address, follow=True)
     assert (page.context["keep"].contact, page.context["drop"].contact) == (first, second)
     assert page.context["why"] == "“Greta Lind” has to stay: it is the one that GoHighLevel has."
-    admin_client.post(page.context["here"], {"keep": first.pk})
+    admin_client.post(page.context["here"], {"keep": first.pk, "shown": page.context["shown"]})
 
     assert {one for one in whole_round(connected) if one[0] == "POST"} == {("POST", "opportunities")}
     assert Passenger.objects.get(pk=booked.pk).contact == first
@@ -328,7 +328,8 @@ def test_the_page_says_what_is_left_to_do_in_gohighlevel(connected: Sandbox, pai
     url = reverse("admin:trips_contact_merge", args=[keep.pk, drop.pk])
 
     page = admin_client.get(f"{url}?keep={keep.pk}")
-    answer = admin_client.post(url, {"keep": keep.pk, "pick-email": "drop"}, follow=True)
+    data = {"keep": keep.pk, "pick-email": "drop", "shown": page.context["shown"]}
+    answer = admin_client.post(url, data, follow=True)
 
     (hint,) = page.context["hints"]
     for link in (link_of(keep), link_of(drop)):

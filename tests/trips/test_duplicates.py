@@ -51,6 +51,11 @@ def merged(keep: Contact, drop: Contact, **picks: str) -> Batch:
     return merging.merge(keep=keep, drop=drop, picks=picks, by=None)
 
 
+def chosen(keep: Contact, drop: Contact) -> dict[str, Any]:
+    """What the page of both sends with nothing picked."""
+    return {"keep": keep.pk, "shown": merging.shown_hash(keep, drop)}
+
+
 def two(**values: Any) -> tuple[Contact, Contact]:
     """Two contacts with one e-mail address."""
     first = ContactFactory(first_name="Greta", last_name="Lind", email="greta@example.com", **values)
@@ -332,7 +337,7 @@ def test_two_who_travel_together_are_resolved_first(admin_client: Any) -> None:
     twice = PassengerFactory(contact=drop, trip=trip)
 
     words = refused(keep, drop)
-    page = admin_client.post(url("merge", keep.pk, drop.pk), {"keep": keep.pk})
+    page = admin_client.post(url("merge", keep.pk, drop.pk), chosen(keep, drop))
 
     assert words == (
         "Both travel on “Baracoa”: they are two people, or one who is booked twice. If it is one, cancel or delete one "
@@ -383,11 +388,11 @@ def test_a_trip_that_the_duplicate_leads_takes_the_permission_on_trips(client: A
 
     page = client.get(url("merge", keep.pk, drop.pk))
     assert page.context["lacks"] == ["change trip"]
-    assert client.post(url("merge", keep.pk, drop.pk), {"keep": keep.pk}).status_code == 403
+    assert client.post(url("merge", keep.pk, drop.pk), chosen(keep, drop)).status_code == 403
 
     trip.organiser = None
     trip.save()
-    assert client.post(url("merge", keep.pk, drop.pk), {"keep": keep.pk}).status_code == 302
+    assert client.post(url("merge", keep.pk, drop.pk), chosen(keep, drop)).status_code == 302
 
 
 def test_birthdays_are_for_who_may_see_passengers(client: Any) -> None:
@@ -469,7 +474,7 @@ SIDE_BY_SIDE = 35
 def test_a_merge_from_the_list_opens_the_next_pair_and_offers_the_undo(admin_client: Any) -> None:
     keep, drop = two()
     left = ContactFactory.create_batch(2, email="other@example.com")
-    data = {"keep": keep.pk, "from": "list", "pick-first_name": "drop"}
+    data = chosen(keep, drop) | {"from": "list", "pick-first_name": "drop"}
 
     answer = admin_client.post(url("merge", keep.pk, drop.pk), data, follow=True)
 
@@ -486,11 +491,31 @@ def test_a_merge_from_the_list_opens_the_next_pair_and_offers_the_undo(admin_cli
     assert (keep.first_name, drop.merged_into) == ("Greta", None)
 
 
+def test_what_was_changed_while_one_chose_is_shown_first(admin_client: Any) -> None:
+    keep, drop = two(phone="")
+    page = admin_client.get(f"{url('merge', keep.pk, drop.pk)}?from=list&keep={keep.pk}")
+    data = {"keep": keep.pk, "from": "list", "shown": page.context["shown"], "pick-phone": "drop"}
+    Contact.objects.filter(pk=keep.pk).update(phone="+12025550177")
+
+    answer = admin_client.post(page.context["here"], data, follow=True)
+
+    assert told(answer) == ["One of the two was changed since you looked. These are the values of now: choose again."]
+    assert answer.redirect_chain == [(f"{url('merge', keep.pk, drop.pk)}?keep={keep.pk}&from=list", 302)]
+    assert (Contact.objects.get(pk=keep.pk).phone, Batch.objects.count()) == ("+12025550177", 0)
+
+    admin_client.post(page.context["here"], data | {"shown": answer.context["shown"], "pick-phone": "keep"})
+
+    assert (Contact.objects.get(pk=drop.pk).merged_into, Contact.objects.get(pk=keep.pk).phone) == (
+        keep,
+        "+12025550177",
+    )
+
+
 def test_who_may_merge_may_undo_it(client: Any) -> None:
     keep, drop = two()
     PassengerFactory(contact=drop)
     client.force_login(staff(*MAY))
-    client.post(url("merge", keep.pk, drop.pk), {"keep": keep.pk})
+    client.post(url("merge", keep.pk, drop.pk), chosen(keep, drop))
 
     client.post(reverse("admin:trips_batch_undo", args=[Batch.objects.get().pk]))
 
@@ -540,7 +565,7 @@ def test_a_form_that_was_open_cannot_book_a_merged_contact() -> None:
 
 def test_its_page_tells_what_became_of_it(admin_client: Any, admin_user: Any) -> None:
     keep, drop = two()
-    admin_client.post(url("merge", keep.pk, drop.pk), {"keep": keep.pk})
+    admin_client.post(url("merge", keep.pk, drop.pk), chosen(keep, drop))
 
     page = admin_client.get(url("change", drop.pk))
     survivor = admin_client.get(url("change", keep.pk))

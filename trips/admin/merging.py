@@ -301,14 +301,15 @@ class MergePages:
         if request.POST.get("keep") != str(keep.pk):
             # Meanwhile the other one got its half elsewhere: what was chosen was chosen the other way round.
             self._tell_merge(request, messages.WARNING, f"Not merged: now “{keep}” has to stay. Look once more.")
-            return HttpResponseRedirect(_url("merge", keep.pk, drop.pk))
+            return self._once_more(request, keep, drop)
         picks = {name: request.POST.get(f"pick-{name}", merging.KEEP) for name in merging.FIELDS}
         hints = self.merge_hints(keep, drop, picks)
         try:
-            batch = merging.merge(keep=keep, drop=drop, picks=picks, by=request.user)
+            shown = request.POST.get("shown", "")
+            batch = merging.merge(keep=keep, drop=drop, picks=picks, by=request.user, shown=shown)
         except merging.Refused as refused:
             self._tell_merge(request, messages.ERROR, str(refused))
-            return HttpResponseRedirect(_url("merge", keep.pk, drop.pk))
+            return self._once_more(request, keep, drop)
         link = format_html(
             '“{}” is merged into <a class="text-link" href="{}">{}</a>.', drop, _url("change", keep.pk), keep
         )
@@ -330,6 +331,11 @@ class MergePages:
         told = f"Noted: “{first}” and “{second}” are two people. They are not asked about again."
         self._tell_merge(request, messages.SUCCESS, told)
         return self._onwards(request, _url("duplicates"))
+
+    def _once_more(self, request: HttpRequest, keep: Contact, drop: Contact) -> HttpResponse:
+        """The page of both as they are now, the same one kept."""
+        listed = {"from": IN_LIST} if request.POST.get("from") == IN_LIST else {}
+        return HttpResponseRedirect(f"{_url('merge', keep.pk, drop.pk)}?{urlencode({'keep': keep.pk, **listed})}")
 
     def _onwards(self, request: HttpRequest, otherwise: str) -> HttpResponse:
         """The next pair for whoever works through the list."""
@@ -356,6 +362,7 @@ class MergePages:
             "why": why,
             "swap_url": "" if why else f"?{urlencode({'keep': drop.pk, **listed})}",
             "cells": cells,
+            "shown": merging.shown_hash(keep, drop),
             "reasons": [_reason(reason) for reason in duplicates.reasons_of(keep, drop, born=born)],
             "moves": _moving(merging.hanging_on(drop)),
             "hints": self.merge_hints(keep, drop, picks),

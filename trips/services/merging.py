@@ -14,6 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Model, QuerySet
 
+from trips.encryption import keyed_hash
 from trips.enums import Attendance, BatchKind, BatchOutcome
 from trips.models import Batch, BatchRow, Contact, ContactsApart, Passenger, Trip
 from trips.services import duplicates
@@ -145,16 +146,24 @@ def lacking(user: Any, drop: Contact) -> list[str]:
     return [name for name in needed if not user.has_perm(name)]
 
 
-def merge(*, keep: Contact, drop: Contact, picks: Mapping[str, str], by: Any) -> Batch:
+def shown_hash(keep: Contact, drop: Contact) -> str:
+    """Tells whether the values of both are still those that somebody has before them, without telling them."""
+    values = [[getattr(one, name) for name in FIELDS] for one in (keep, drop)]
+    return str(keyed_hash(f"merge {keep.pk} {drop.pk}: {json.dumps(values)}"))
+
+
+def merge(*, keep: Contact, drop: Contact, picks: Mapping[str, str], by: Any, shown: str | None = None) -> Batch:
     """Make `drop` a duplicate of `keep`; the batch that takes it back. Raises Refused, and then nothing was done.
 
     `picks` says of each field whose value stays: "keep", "drop" or, of tags and notes, "both"; what it does not name
-    stays as it is.
+    stays as it is. `shown` is the `shown_hash` of the values that were picked from, where a person picked.
     """
     title = f"“{drop}” merged into “{keep}”"
     with recorded(kind=BatchKind.MERGE, title=title, by=by) as batch, transaction.atomic():
         keep, drop = _hold(keep.pk, drop.pk)
         check(keep, drop)
+        if shown is not None and shown != shown_hash(keep, drop):
+            raise Refused("One of the two was changed since you looked. These are the values of now: choose again.")
         batch.change(keep, **_picked(keep, drop, picks))
         _move(batch, keep, drop)
         batch.change(drop, merged_into_id=keep.pk)
