@@ -192,6 +192,34 @@ def test_the_page_puts_takes_out_adds_and_removes(admin_client, trip):
     ]
 
 
+def test_who_wants_a_full_room_may_swap_with_somebody_in_it(admin_client, trip):
+    ana, bea, cleo, dora = (person(trip, name) for name in ("Ana Alvarez", "Bea Brandt", "Cleo Costa", "Dora Diaz"))
+    first, second = (rooming.add_room(trip=trip, beds=2) for _room in range(2))
+    for one, room in ((ana, first), (bea, first), (cleo, second)):
+        rooming.put(passenger=one, room=room)
+
+    def offered(passenger, number):
+        data = {"verb": "put", "passenger": passenger.pk, "number": number}
+        swap = admin_client.post(page(trip), data, follow=True).context["swap"]
+        return swap and (swap["passenger"], swap["room"], swap["others"])
+
+    assert offered(cleo, "1 Double: full") == (cleo, first, [ana, bea])
+    assert offered(dora, "1") is None
+    assert offered(ana, "1") is None
+    said = sent(admin_client, trip, verb="swap", passenger=cleo.pk, other=ana.pk)
+    assert said == ["Cleo Costa: Room 1. Ana Alvarez: Room 2."]
+    assert beds(trip) == [(1, ["Bea Brandt", "Cleo Costa"]), (2, ["Ana Alvarez"])]
+
+    rooming.take_out(passenger=bea, trip=trip)
+    refused = "Bea Brandt has no room any more. Look at the rooms once more."
+    assert sent(admin_client, trip, verb="swap", passenger=ana.pk, other=bea.pk) == [refused]
+    rooming.put(passenger=bea, room=first)
+    rooming.put(passenger=dora, room=second)
+    rooming.lock(trip=trip, by=None)
+    sent(admin_client, trip, verb="swap", passenger=bea.pk, other=ana.pk)
+    assert beds(trip) == [(1, ["Bea Brandt", "Cleo Costa"]), (2, ["Ana Alvarez", "Dora Diaz"])]
+
+
 def test_who_may_not_change_passengers_sees_rooms_and_no_buttons(client, trip):
     user = factories.StaffFactory(permissions=["trips.view_trip", "trips.view_passenger"])
     rooming.put(passenger=person(trip, "Ana Alvarez"), room=rooming.add_room(trip=trip, beds=1))

@@ -58,6 +58,7 @@ class RoomingPage:
             "rooms": [_card(filled, _reason(filled, made)) for filled in now.rooms],
             "unassigned": [_person(one, now) for one in now.unassigned],
             "gone": now.gone,
+            "swap": _offered_swap(request, now) if may_change and now.lock is None else None,
             "lock": now.lock,
             "counts": _counts(now),
             "kinds": [(beds, ROOM_NAMES.get(beds, f"{beds} beds")) for beds in range(1, MOST_BEDS + 1)],
@@ -75,21 +76,27 @@ class RoomingPage:
             raise PermissionDenied
         verbs = {
             "put": _put, "add": _add, "name": _name, "remove": _remove,
-            "suggest": _suggest, "back": _back, "lock": _lock, "unlock": _unlock,
+            "swap": _swap, "suggest": _suggest, "back": _back, "lock": _lock, "unlock": _unlock,
         }  # fmt: skip
         verb = verbs.get(request.POST.get("verb", ""))
         if verb is None:
             raise Http404("No such action.")
         # A suggestion can be taken back until it was, also after its rooms were put right.
         made = {"made": request.GET["made"]} if _made(request) and verb not in (_back, _suggest) else {}
+        swap: dict[str, str] = {}
         try:
             text = verb(request, trip, made)
+        except rooming.Full as refused:
+            self.message_user(request, str(refused), messages.ERROR)  # type: ignore[attr-defined]
+            wanted = request.POST["number"].strip().partition(" ")[0]
+            swap = {"swap": request.POST["passenger"], "with": wanted}
         except rooming.Refused as refused:
             self.message_user(request, str(refused), messages.ERROR)  # type: ignore[attr-defined]
         else:
             self.message_user(request, text, messages.SUCCESS)  # type: ignore[attr-defined]
         back = reverse("admin:trips_trip_rooming", args=[trip.pk])
-        return HttpResponseRedirect(f"{back}?{urlencode(made)}" if made else back)
+        more = made | swap
+        return HttpResponseRedirect(f"{back}?{urlencode(more)}" if more else back)
 
 
 # The verbs: each does one thing and says what
@@ -105,6 +112,12 @@ def _put(request: HttpRequest, trip: Trip, made: dict[str, str]) -> str:
         room = rooming.add_room(trip=trip, beds=2) if wanted.lower() == NEW else _numbered(trip, wanted)
         rooming.put(passenger=passenger, room=room)
     return f"{passenger}: {room}."
+
+
+def _swap(request: HttpRequest, trip: Trip, made: dict[str, str]) -> str:
+    passenger, other = _passenger(request, trip), _passenger(request, trip, "other")
+    mine, theirs = rooming.swap(passenger=passenger, other=other, trip=trip)
+    return f"{passenger}: {mine}. {other}: {theirs}."
 
 
 def _add(request: HttpRequest, trip: Trip, made: dict[str, str]) -> str:
@@ -163,8 +176,8 @@ def _unlock(request: HttpRequest, trip: Trip, made: dict[str, str]) -> str:
     return "The rooming list can be changed again."
 
 
-def _passenger(request: HttpRequest, trip: Trip) -> Any:
-    text = request.POST.get("passenger", "")
+def _passenger(request: HttpRequest, trip: Trip, name: str = "passenger") -> Any:
+    text = request.POST.get(name, "")
     found = trip.passengers.filter(pk=text).first() if is_id(text) else None
     if found is None:
         raise Http404("This passenger is not on the trip any more.")
@@ -188,6 +201,17 @@ def _room(trip: Trip, text: str) -> Room:
 
 
 # What the page shows
+
+
+def _offered_swap(request: HttpRequest, now: Rooming) -> dict[str, Any] | None:
+    """Who was refused a bed a moment ago as the room is full, and those in it whom they may swap with."""
+    of, number = request.GET.get("swap"), request.GET.get("with")
+    inside = {one.passenger: filled for filled in now.rooms for one in filled.occupants}
+    passenger = next((one for one in inside if str(one.pk) == of), None)
+    full = next((filled for filled in now.rooms if str(filled.room.number) == number and not filled.free), None)
+    if passenger is None or full is None or inside[passenger] == full:
+        return None
+    return {"passenger": passenger, "room": full.room, "others": [one.passenger for one in full.occupants]}
 
 
 def _counts(now: Rooming) -> list[SafeString]:

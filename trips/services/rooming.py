@@ -25,6 +25,10 @@ class Refused(Exception):
     """The rooms stay as they are; the words say why and what to do."""
 
 
+class Full(Refused):
+    """The room has no bed left; who has one elsewhere may swap it with somebody in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Occupant:
     passenger: Passenger
@@ -167,11 +171,29 @@ def put(*, passenger: Passenger, room: Room) -> RoomPlace:
         there = room.places.exclude(passenger=passenger).count()
         if there >= room.beds:
             what = f"{room.kind.lower()} with {there}" if there > 1 else f"{room.kind.lower()} and taken"
-            raise Refused(f"{room} is a {what}. Take somebody out first, or choose another room for {passenger}.")
+            raise Full(f"{room} is a {what}. Take somebody out first, or choose another room for {passenger}.")
         place = RoomPlace.objects.filter(passenger=passenger).first() or RoomPlace(passenger=passenger)
         place.room = room
         place.save()
     return place
+
+
+def swap(*, passenger: Passenger, other: Passenger, trip: Trip) -> tuple[Room, Room]:
+    """Each gets the bed of the other; the rooms of both by now. Raises Refused when one of them has none any more."""
+    with transaction.atomic():
+        _open(trip)
+        places = {
+            place.passenger_id: place
+            for place in RoomPlace.objects.filter(passenger__in=(passenger, other), room__trip=trip)
+        }
+        for one in (passenger, other):
+            if one.pk not in places:
+                raise Refused(f"{one} has no room any more. Look at the rooms once more.")
+        first, second = places[passenger.pk], places[other.pk]
+        first.room, second.room = second.room, first.room
+        first.save()
+        second.save()
+    return first.room, second.room
 
 
 def take_out(*, passenger: Passenger, trip: Trip) -> None:
