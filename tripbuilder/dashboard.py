@@ -70,6 +70,7 @@ class Departure:
     when: str
     days: int
     seats: str
+    over: bool
     percent: int
     missing: list[str]
     url: str
@@ -217,7 +218,8 @@ def _departure(user: Any, trip: Any, readiness: Readiness, today: dt.date) -> De
     seen = [line for line in readiness.missing if user.has_perm(line.permission)]
     missing = [f"{line.label}: {line.missing} open" for line in seen]
     days = (trip.departure - today).days
-    return Departure(trip, day(trip.departure), days, seats, readiness.percent, missing, url)
+    over = trip.capacity is not None and trip.enrolled_count > trip.capacity
+    return Departure(trip, day(trip.departure), days, seats, over, readiness.percent, missing, url)
 
 
 def _charts(user: Any, today: dt.date) -> list[Chart]:

@@ -14,6 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from tripbuilder.env import (
@@ -296,6 +297,8 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda _request: static("shell.css")],
+    "SCRIPTS": [lambda _request: static("shell.js")],
     "GLOBAL_CALLBACK": "ghl_sync.admin.account.page_context",
     "COLORS": {
         "primary": {

@@ -31,6 +31,7 @@ class Drift(models.Model):
     repaired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "difference"
         indexes = [models.Index(fields=["run", "what"], name="drift_by_run")]  # read: one audit's list, and its counts
 
     def __str__(self) -> str:

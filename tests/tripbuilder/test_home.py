@@ -82,8 +82,20 @@ def test_departures_come_soonest_first_with_seats_and_readiness(admin_client):
 
     rows = admin_client.get(reverse(HOME)).context["departures"]
 
-    assert [(str(one.trip), one.days, one.seats) for one in rows] == [("Sooner", 3, "2 / 5"), ("Later", 20, "0 / 20")]
+    assert [(str(one.trip), one.days, one.seats, one.over) for one in rows] == [
+        ("Sooner", 3, "2 / 5", False),
+        ("Later", 20, "0 / 20", False),
+    ]
     assert 0 < rows[0].percent < 100
+
+
+def test_a_trip_with_more_people_than_seats_is_marked(admin_client):
+    soon(days=3, capacity=1, passengers=2)
+
+    page = admin_client.get(reverse(HOME))
+
+    assert [(one.seats, one.over) for one in page.context["departures"]] == [("2 / 1", True)]
+    assert '<span class="home-seats trip-over">2 / 1 booked</span>' in page.content.decode()
 
 
 def test_charts_add_up_months_and_leave_out_other_currencies(admin_client):

@@ -215,3 +215,76 @@ def test_typed_amount_is_not_overwritten_by_what_is_due(page: Page) -> None:
     expect(page.locator("[name=currency]")).to_have_value("EUR")
 
     expect(page.locator("[name=amount]")).to_have_value("42")
+
+
+OFFICE = {"width": 1280, "height": 860}
+
+
+def cut_off(page: Page, where: str) -> bool:
+    """Whether a part of the text does not show."""
+    return bool(page.locator(where).evaluate("box => box.scrollWidth > box.clientWidth"))
+
+
+@pytest.mark.parametrize("size", [OFFICE, {"width": 1024, "height": 800}, {"width": 360, "height": 740}])
+def test_name_of_a_record_stands_whole_in_its_page_s_head(page: Page, size: Any) -> None:
+    trip = TripFactory(name="Havana Jazz Week")
+    page.set_viewport_size(size)
+
+    page.goto(f"/trips/trip/{trip.pk}/change/")
+
+    expect(page.locator("h1")).to_contain_text("Havana Jazz Week")
+    assert not cut_off(page, "h1 .crumb:last-child")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_head_of_a_list_names_it_once(page: Page) -> None:
+    page.goto("/trips/trip/")
+
+    assert [text.strip() for text in page.locator("h1").all_inner_texts()] == ["Trips"]
+    PassengerFactory()
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto("/trips/passenger/?look=passport")
+    assert page.locator("h1").inner_text().startswith("Passengers")
+    page.goto("/ghl_sync/drift/")
+    assert [text.strip() for text in page.locator("h1").all_inner_texts()] == ["Differences"]
+
+
+def test_pictures_of_letters_are_not_read_as_words(page: Page) -> None:
+    page.goto("/trips/trip/")
+
+    menu = page.locator("#nav-sidebar")
+    expect(menu.get_by_role("searchbox")).to_have_attribute("placeholder", "Search the menu")
+    for name in ("Batches", "Doubles", "Trips"):
+        expect(menu.get_by_role("link", name=name, exact=True)).to_have_count(1)
+    expect(page.get_by_role("link", name="Add trip", exact=True).first).to_be_visible()
+
+
+def test_choosing_a_file_raises_no_error(page: Page) -> None:
+    passenger = PassengerFactory()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    for address, field in (
+        (f"/trips/passenger/{passenger.pk}/documents/", "#doc-files"),
+        ("/trips/passenger/import/", "#import-file"),
+    ):
+        page.goto(address)
+        page.locator(field).set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": b"a"})
+
+    assert errors == []
+
+
+def test_list_of_passengers_fits_an_office_screen_and_a_phone(page: Page) -> None:
+    trip = TripFactory(
+        name="Trinidad Architecture Days", price_per_person=3950, final_payment_due=dt.date(2025, 12, 18)
+    )
+    PassengerFactory(trip=trip, legal_first_name="Emil", legal_last_name="Copperhurst", stage="trip_details_sent")
+    page.set_viewport_size(OFFICE)
+    page.goto("/trips/passenger/")
+    fits = "table => table.getBoundingClientRect().right <= innerWidth"
+    assert page.locator("#result_list").evaluate(fits)
+
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto("/trips/passenger/")
+    badge = page.locator("#result_list .field-balance > span")
+    expect(badge).to_contain_text("overdue since 18 Dec 2025")
+    assert badge.evaluate("one => one.getBoundingClientRect().right <= one.closest('td').getBoundingClientRect().right")

@@ -90,3 +90,19 @@ def test_a_long_text_is_searched_and_finds_nothing(admin_client):
 
     assert page.status_code == 200
     assert page.context["cl"].result_count == 0
+
+
+def test_vendors_to_look_at_are_marked_in_words(admin_client):
+    factories.VendorFactory(name="Harbour Tours", needs_review=True)
+    factories.VendorFactory(name="Old Quarter Guides", needs_review=False)
+
+    page = admin_client.get(reverse("admin:trips_vendor_changelist")).content.decode()
+
+    assert page.count("Look at it") == 1
+
+
+def test_list_without_reminders_says_how_to_send_one(admin_client):
+    page = admin_client.get(reverse("admin:trips_reminder_changelist")).content.decode()
+
+    assert "No reminder was sent yet" in page
+    assert "Tick passengers in their list and choose “Remind of what is missing…”." in page

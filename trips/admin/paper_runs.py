@@ -266,7 +266,7 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
         counts = Counter(kind for _pk, kind in shown)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Approve papers: {run.title}",
+            "title": f"Approve all: {run.title}",
             "run": run,
             "back_url": self._url("change", run),
             "ids": ",".join(str(pk) for pk, _kind in shown),

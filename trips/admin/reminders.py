@@ -153,6 +153,8 @@ class PassengerReminders:
 class ReminderAdmin(ReadOnly, ModelAdmin):
     """What left, for whom and when."""
 
+    empty_title = "No reminder was sent yet"
+    empty_hint = "Tick passengers in their list and choose “Remind of what is missing…”."
     list_display = ("created_at", "passenger", "kind", "state", "recipient", "by")
     list_filter = (("kind", ChoicesCheckboxFilter), ("state", ChoicesCheckboxFilter))
     list_select_related = ("passenger", "by")

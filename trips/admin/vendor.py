@@ -11,7 +11,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilt
 from unfold.decorators import display
 
 from trips.admin.archive import ArchiveActions
-from trips.admin.base import ShownFilter, StaffAdmin
+from trips.admin.base import ShownFilter, StaffAdmin, badge
 from trips.admin.exporting import ExportPages
 from trips.admin.importing import ImportPages
 from trips.forms import VendorForm
@@ -24,7 +24,7 @@ class VendorAdmin(ImportPages, ExportPages, ArchiveActions, StaffAdmin):
     form = VendorForm
     empty_title = "No vendors here"
     needed_by = ("trip or cost names it", "trips and costs name it")
-    list_display = ("name", "kind", "contact_name", "email", "phone", "trips", "needs_review")
+    list_display = ("name", "kind", "contact_name", "email", "phone", "trips", "review")
     list_filter = (("kind", ChoicesCheckboxFilter), ("needs_review", BooleanRadioFilter), ShownFilter)
     search_fields = ("name", "contact_name", "email")
     ordering = ("name", "pk")  # counting the trips drops the model's own order
@@ -32,6 +32,10 @@ class VendorAdmin(ImportPages, ExportPages, ArchiveActions, StaffAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Vendor]:
         return super().get_queryset(request).annotate(trip_count=Count("trips"))
+
+    @display(description="needs review", ordering="needs_review")
+    def review(self, vendor: Vendor) -> str:
+        return badge("Look at it", "doubt", "Made from a name that came in.") if vendor.needs_review else ""
 
     @display(description="trips", ordering="trip_count")
     def trips(self, vendor: Any) -> int:
