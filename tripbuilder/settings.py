@@ -149,6 +149,7 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "tripbuilder.formats"
 TIME_ZONE = time_zone("TIME_ZONE", "UTC")
 USE_I18N = True
 USE_TZ = True

@@ -404,6 +404,7 @@ class PassportForm(RuledForm):
     class Meta:
         model = Passport
         exclude: ClassVar[list[str]] = []
+        widgets: ClassVar[dict[str, type[forms.Widget]]] = {"number": UnfoldAdminTextInputWidget}  # encrypted, one line
 
 
 class HealthRecordForm(RuledForm):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.utils import formats
 
 ROOT = Path(__file__).resolve().parents[2]
 READER = re.compile(
@@ -100,6 +102,15 @@ def test_production_starts_with_its_secrets():
     done = start(DEBUG="false", SECRET_KEY="s" * 60, FIELD_ENCRYPTION_KEYS=KEY, ALLOWED_HOSTS="trips.example.com")
 
     assert (done.returncode, done.stdout) == (0, "System check identified no issues (0 silenced).\n")
+
+
+def test_days_and_times_are_written_without_doubt_where_nothing_else_is_said():
+    then = dt.datetime(2026, 11, 28, 16, 5, tzinfo=dt.UTC)
+
+    assert formats.localize(then.date()) == "28 Nov 2026"
+    assert formats.localize(then) == "28 Nov 2026 16:05"
+    assert formats.localize(then.time()) == "16:05"
+    assert "%Y-%m-%d" in formats.get_format("DATE_INPUT_FORMATS")
 
 
 def test_final_payment_is_not_due_before_the_deposit():

@@ -173,3 +173,49 @@ def test_empty_list_says_what_is_not_there(admin_client, model):
     page = admin_client.get(url(model, "changelist"))
 
     assert page.context["cl"].model_admin.empty_title in page.content.decode()
+
+
+AMBIGUOUS = "'02/03/2027' can be 3 Feb 2027 or 2 Mar 2027. Write it as 2027-02-03 or 2027-03-02."
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("02/03/27", "'02/03/27' has a year of two digits. Write all four."),
+        ("02/03/2027", AMBIGUOUS),
+        ("2027-02-30", "'2027-02-30' is not a day of the calendar."),
+        ("soon", "'soon' does not read as a date. Write it as 2027-03-01 or 1 Mar 2027."),
+    ],
+)
+def test_day_that_can_be_misread_is_refused_with_how_to_write_it(admin_client, typed, told):
+    passenger = factories.PassportFactory().passenger
+    url = reverse("admin:trips_passenger_change", args=[passenger.pk])
+    page = admin_client.get(url)
+
+    born = admin_client.post(url, posted(page, date_of_birth=typed))
+    expires = admin_client.post(url, posted(page, **{"passport-0-expires_on": typed}))
+
+    assert born.context["adminform"].form.errors == {"date_of_birth": [told]}
+    inlines = expires.context["inline_admin_formsets"]
+    assert [errors for inline in inlines for errors in inline.formset.errors if errors] == [{"expires_on": [told]}]
+
+
+@pytest.mark.parametrize("typed", ["2027-03-09", "9 Mar 2027", "03/13/2027", ""])
+def test_day_that_reads_one_way_only_is_taken(admin_client, typed):
+    trip = factories.TripFactory(start_date=None, end_date=None)
+    url = reverse("admin:trips_trip_change", args=[trip.pk])
+
+    admin_client.post(url, posted(admin_client.get(url), start_date=typed))
+
+    trip.refresh_from_db()
+    days = {"": None, "03/13/2027": dt.date(2027, 3, 13)}
+    assert trip.start_date == days.get(typed, dt.date(2027, 3, 9))
+
+
+def test_passport_number_is_typed_in_one_line(admin_client):
+    passport = factories.PassportFactory()
+
+    page = admin_client.get(reverse("admin:trips_passenger_change", args=[passport.passenger.pk])).content.decode()
+
+    assert '<textarea name="passport-0-number"' not in page
+    assert 'name="passport-0-number"' in page

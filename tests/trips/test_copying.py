@@ -88,7 +88,11 @@ def test_copy_without_a_start_has_no_dates(admin_client, trip):
         ({"name": "", "start_date": "2028-03-01"}, "name", "This field is required."),
         ({"name": "Havana Jazz 2027", "start_date": "2027-03-01"}, "name", "There is a trip"),
         ({"name": "X", "start_date": "9999-12-30"}, "start_date", "beyond the year 9999"),
-        ({"name": "X", "start_date": "30 Feb"}, "start_date", "Enter a valid date."),
+        (
+            {"name": "X", "start_date": "30 Feb"},
+            "start_date",
+            "'30 Feb' does not read as a date. Write it as 2027-03-01 or 1 Mar 2027.",
+        ),
     ],
 )
 def test_bad_copy_is_refused_and_makes_nothing(admin_client, trip, typed, field, words):

@@ -29,6 +29,7 @@ from unfold.contrib.filters.admin import RadioFilter
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from trips import rules
+from trips.admin.days import DayField
 from trips.admin.lists import StaffChangeList, StaffPaginator
 from trips.admin.saved_filters import SavedFilters
 from trips.forms import RENDERED, RuledForm
@@ -109,8 +110,9 @@ def _named(site: Any, row: Any) -> str:
 
 
 # Four lines show that there is room; Django's ten push everything else off the page.
-SHORTER_TEXTS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
-    models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 4})}
+OWN_FIELDS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
+    models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 4})},
+    models.DateField: {"form_class": DayField},
 }
 
 
@@ -160,7 +162,7 @@ class Refusal:
 class StaffAdmin(SavedFilters, GuardedFields, SimpleHistoryAdmin, ModelAdmin):
     """A page for rows that staff edit. `form` is a `RuledForm`."""
 
-    formfield_overrides: Any = SHORTER_TEXTS
+    formfield_overrides: Any = OWN_FIELDS
     actions: Any = ("delete_selected",)
     delete_confirmation_template = "trips/admin/delete.html"
     delete_selected_confirmation_template = "trips/admin/delete_selected.html"
@@ -295,7 +297,7 @@ class StaffAdmin(SavedFilters, GuardedFields, SimpleHistoryAdmin, ModelAdmin):
 class StaffInline(GuardedFields, StackedInline):
     """A part of a row on its page. Its own model's permissions decide who sees it."""
 
-    formfield_overrides: Any = SHORTER_TEXTS
+    formfield_overrides: Any = OWN_FIELDS
     tab = True
     extra = 0
 

@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminTextInputWidget
 
 from trips import rules
 from trips.admin.base import said
+from trips.admin.days import DayField
 from trips.dates import add_months
 from trips.models import Trip
 from trips.permissions import may_see
@@ -28,7 +29,7 @@ class CopyForm(forms.Form):
     """The two things that differ; a copy that breaks a staff rule is refused in the rule's words."""
 
     name = forms.CharField(max_length=255, widget=UnfoldAdminTextInputWidget)
-    start_date = forms.DateField(
+    start_date = DayField(
         required=False,
         widget=UnfoldAdminDateWidget,
         help_text="All other dates keep their distance from it.",
