@@ -9,9 +9,10 @@ import pytest
 from django.apps import apps
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
 from tests import factories
-from trips.models import Passenger
+from trips.models import Passenger, Reminder, TravellerForm
 
 pytestmark = pytest.mark.django_db
 
@@ -195,6 +196,19 @@ def test_a_number_longer_than_any_is_searched_and_finds_nothing(find, model):
     factories.PassengerFactory()
 
     assert find(model, "9" * 5000) == []
+
+
+@pytest.mark.parametrize("text", ["ines NÚÑEZ", "nunez", "Núñez Inés"])
+@pytest.mark.parametrize("model", ["travellerform", "reminder"])
+def test_what_hangs_on_a_traveller_is_found_by_the_name_as_it_is_typed(find, settings, model, text):
+    settings.TRAVELLER_LINKS = True
+    for number, name in enumerate(("Núñez", "Ortiz")):
+        one = factories.PassengerFactory(legal_first_name="Inés", legal_last_name=name)
+        TravellerForm.objects.create(passenger=one, secret_hash=str(number), expires_at=timezone.now())
+        Reminder.objects.create(passenger=one, kind="gaps", recipient="a@example.com", subject="", body="")
+
+    assert len(find(model, text)) == 1
+    assert len(find(model, "INÉS")) == 2
 
 
 def test_rows_from_before_the_key_are_filled():

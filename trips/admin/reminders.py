@@ -10,7 +10,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -21,6 +21,7 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from trips.admin.base import ReadOnly, is_id, said
+from trips.admin.lists import FoldedSearch
 from trips.models import Passenger, Reminder
 from trips.services import reminding
 from trips.services.plans import MOST_ROWS
@@ -150,7 +151,7 @@ class PassengerReminders:
 
 
 @admin.register(Reminder)
-class ReminderAdmin(ReadOnly, ModelAdmin):
+class ReminderAdmin(FoldedSearch, ReadOnly, ModelAdmin):
     """What left, for whom and when."""
 
     empty_title = "No reminder was sent yet"
@@ -159,11 +160,15 @@ class ReminderAdmin(ReadOnly, ModelAdmin):
     list_filter = (("kind", ChoicesCheckboxFilter), ("state", ChoicesCheckboxFilter))
     list_select_related = ("passenger", "by")
     list_per_page = 25
-    search_fields = ("passenger__search_key__contains", "recipient")
+    search_fields = ("passenger__search_key",)
+    search_help_text = "Traveller’s legal name, or the address"
     fields = ("passenger", "kind", "state", "recipient", "subject", "text", "by", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("body")
+
+    def ways_of_word(self, word: str) -> list[Q]:
+        return [Q(passenger__search_key__contains=word), Q(recipient__icontains=word)]
 
     @admin.display(description="text")
     def text(self, reminder: Reminder) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -24,6 +24,7 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import action, display
 
 from trips.admin.base import ReadOnly, badge, is_id
+from trips.admin.lists import FoldedSearch
 from trips.enums import LIVE_FORMS, FormState, FormStep
 from trips.models import Batch, Passenger, TravellerForm
 from trips.services import traveller_links, traveller_review
@@ -157,7 +158,7 @@ class TravellerFormPage:
 
 
 @admin.register(TravellerForm)
-class TravellerFormAdmin(ReadOnly, ModelAdmin):
+class TravellerFormAdmin(FoldedSearch, ReadOnly, ModelAdmin):
     """The forms, and the desk at which they are reviewed. Answers are shown at the desk only."""
 
     actions_list = ("review_all",)
@@ -170,7 +171,8 @@ class TravellerFormAdmin(ReadOnly, ModelAdmin):
     empty_value_display = "–"
     empty_title = "No form here"
     empty_hint = "Make a link on a passenger’s page, at Traveller form, or put {form} into a reminder."
-    search_fields = ("passenger__search_key__contains", "signed_name")
+    search_fields = ("passenger__search_key",)
+    search_help_text = "Traveller’s legal name, or who signed"
     fields = (
         "passenger",
         "state_shown",
@@ -197,6 +199,9 @@ class TravellerFormAdmin(ReadOnly, ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # A list has no use for what is encrypted, and a wrong key must not break it.
         return super().get_queryset(request).defer("answers", "base")
+
+    def ways_of_word(self, word: str) -> list[Q]:
+        return [Q(passenger__search_key__contains=word), Q(signed_name__icontains=word)]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.review_view)
