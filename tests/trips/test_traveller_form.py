@@ -650,6 +650,24 @@ def test_a_form_that_is_sent_back_opens_again_with_the_reason(greta, admin_user)
         traveller_review.send_back(form=form, reason=" ", by=admin_user)
 
 
+def test_nothing_to_declare_and_an_allergy_do_not_stand_side_by_side(greta):
+    HealthRecord.objects.create(passenger=greta, allergies="Nuts", physician_name="Dr Lind")
+    form, token = linked(greta, ["health"])
+    phone = Phone(token)
+    phone.fill("health", nothing_to_declare="on", allergies="", diet="")
+    phone.sign()
+    health = traveller_review.compare(form := TravellerForm.objects.get(pk=form.pk), everything)[0]
+    refused = "“Nothing to declare” does not go with what stands at “Allergies”: take over both, or neither."
+
+    assert [line.key for line in health.lines if line.ticked] == []
+    with pytest.raises(NotTaken, match=refused):
+        accepted(form, keys=["health.nothing_to_declare"])
+    accepted(form, keys=["health.nothing_to_declare", "health.allergies"])
+
+    record = HealthRecord.objects.get()
+    assert (record.nothing_to_declare, record.allergies, record.physician_name) == (True, "", "Dr Lind")
+
+
 def test_an_address_does_not_stay_with_who_takes_another_s_place(greta):
     there = {"relationship": "Father", "mobile": "+12025550177", "address": "1 Elm Street", "city": "Lund"}
     other = EmergencyContact.objects.create(passenger=greta, first_name="Bo", last_name="Ortiz", **there)

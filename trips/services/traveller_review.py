@@ -10,7 +10,7 @@ import copy
 import datetime as dt
 import json
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -20,6 +20,7 @@ from django.utils.text import capfirst
 from trips import rules
 from trips.encryption import keyed_hash
 from trips.enums import BatchKind, DocumentKind, DocumentState, FormSigner, FormState, FormStep, PassengerStage
+from trips.gaps import HEALTH_TEXTS
 from trips.models import Batch, Document, EmergencyContact, HealthRecord, Passenger, Passport, TravellerForm
 from trips.services.batches import Recorder, recorded
 from trips.services.traveller_answers import FIELDS, NEW, Values, on_file, plain, typed
@@ -170,6 +171,9 @@ def _part(form: TravellerForm, step: str, answer: Values, base: Values, may: May
         for name, value in answer["values"].items()
         for none in (False if isinstance(value, bool) else "",)
     ]
+    if step == FormStep.HEALTH and any(line.emptied for line in lines):
+        # "Nothing to declare" goes with emptying what is there: both are for a person to tick.
+        lines = [replace(line, emptied=True) if line.value is True else line for line in lines]
     if step in form.reviewed:
         return Part(step, title, lines, "Reviewed already.")
     return Part(step, title, lines, open=_may_write(step, now, answer["values"], may))
@@ -290,7 +294,10 @@ def _take_over(recorder: Recorder, form: TravellerForm, lines: list[Line]) -> No
         if values := chosen.get(part):
             row = model._base_manager.filter(passenger=passenger).first() or model(passenger=form.passenger)
             row.passenger = passenger
-            _write(recorder, row, _changed(row, values), values)
+            changed = _changed(row, values)
+            if part == FormStep.HEALTH:
+                _check_health(changed)
+            _write(recorder, row, changed, values)
     people = list(EmergencyContact.objects.filter(passenger=passenger))
     for place, values in sorted(chosen.get(FormStep.EMERGENCY, {}).items()):
         there = int(place) <= len(people)
@@ -313,6 +320,14 @@ def _take_files(recorder: Recorder, form: TravellerForm, keys: Collection[str]) 
             recorder.change(row, state=DocumentState.RECEIVED)
         else:
             recorder.change(row, state=DocumentState.REJECTED, rejection_reason=LEFT_OUT)
+
+
+def _check_health(record: HealthRecord) -> None:
+    """Care sheets count who has nothing to declare: nobody of whom something stands there."""
+    said = [name for name in HEALTH_TEXTS if getattr(record, name) and not name.startswith("physician")]
+    if record.nothing_to_declare and said:
+        label = _label(FormStep.HEALTH, said[0])
+        raise NotTaken(f"“Nothing to declare” does not go with what stands at “{label}”: take over both, or neither.")
 
 
 def _changed(row: Any, values: Values) -> Any:
