@@ -810,6 +810,16 @@ def test_the_desk_sends_back_with_a_reason_only(admin_client, greta):
     assert (form.state, form.sent_back_reason) == ("open", "Blurred")
 
 
+def test_a_form_that_is_sent_back_too_late_is_said_to_lead_nowhere(admin_client, greta):
+    form = sent_in(greta)
+    greta.trip.start_date = dt.date(2026, 12, 1)
+    greta.trip.save()
+
+    back = admin_client.post(REVIEW, {"form": form.pk, "verb": "reject", "other": "Blurred"})
+
+    assert told(back) == ["Sent back, but Greta Ortiz cannot answer any more. The trip left on 1 Dec 2026."]
+
+
 @pytest.mark.parametrize(("permissions", "codes"), [
     (["trips.view_passenger"], [403, 403, 403]),
     (["trips.view_passenger", "trips.view_travellerform"], [200, 200, 403]),

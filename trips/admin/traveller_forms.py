@@ -296,13 +296,22 @@ class TravellerFormAdmin(FoldedSearch, ReadOnly, ModelAdmin):
             else:
                 reason = request.POST.get("other", "").strip() or request.POST.get("reason", "")
                 traveller_review.send_back(form=form, reason=reason, by=user)
-                text = f"Sent back to {form.passenger}: the same link works again. Tell them, or send a new one."
-                self.message_user(request, text, messages.SUCCESS)
+                self._say_sent_back(request, form)
         except NotTaken as refused:
             self.message_user(request, str(refused), messages.ERROR)
             return HttpResponseRedirect(f"{here}?after={form.pk - 1}")
         LOG.info("user %s decided about form %s: %s", user.pk, form.pk, verb)
         return HttpResponseRedirect(f"{here}?after={form.pk}")
+
+    def _say_sent_back(self, request: HttpRequest, form: TravellerForm) -> None:
+        why = traveller_links.hindrance(form.passenger, timezone.localdate())
+        if why:
+            self.message_user(
+                request, f"Sent back, but {form.passenger} cannot answer any more. {why}", messages.WARNING
+            )
+            return
+        text = f"Sent back to {form.passenger}: the same link works again. Tell them, or send a new one."
+        self.message_user(request, text, messages.SUCCESS)
 
     def _say_accepted(self, request: HttpRequest, form: TravellerForm, batch: Batch) -> None:
         left = "" if form.state == FormState.ACCEPTED else " What you may not decide about waits for somebody else."
