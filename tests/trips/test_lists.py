@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import SimpleNamespace
+
 import pytest
 from django.contrib import admin
+from django.db.utils import NotSupportedError, ProgrammingError
 from django.urls import reverse
 
 from tests import factories
@@ -23,6 +27,17 @@ def four_of_three(monkeypatch):
     monkeypatch.setattr(admin.site.get_model_admin(Trip), "list_per_page", 2)
     for name in ("Ana", "Bea", "Cas", "Dea"):
         factories.TripFactory(name=name)
+
+
+@pytest.mark.parametrize("refusal", [ProgrammingError("permission denied"), NotSupportedError("not available")])
+def test_an_upgrade_that_may_not_or_cannot_install_trigrams_says_what_to_do(refusal):
+    def refuse(_sql):
+        raise refusal
+
+    editor = SimpleNamespace(connection=SimpleNamespace(vendor="postgresql"), execute=refuse)
+
+    with pytest.raises(ProgrammingError, match=r"Have its administrator run \"CREATE EXTENSION pg_trgm\""):
+        import_module("trips.migrations.0023_find_words_by_trigrams").make(None, editor)
 
 
 @pytest.mark.parametrize(("rows", "told", "more"), [(2, "2", False), (3, "2+", True)])

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.utils import ProgrammingError
+from django.db.utils import NotSupportedError, ProgrammingError
 
 INDEXES = {
     "trip_words": ("trips_trip", "search_key"),
@@ -12,8 +12,9 @@ INDEXES = {
     "passenger_words": ("trips_passenger", "search_key"),
 }
 REFUSED = (
-    "The database does not let this account install pg_trgm, which search needs. Have its administrator run "
-    '"CREATE EXTENSION pg_trgm" in this database, then migrate again.'
+    "The database does not have pg_trgm, which search needs, or does not let this account install it. Have its "
+    'administrator run "CREATE EXTENSION pg_trgm" in this database (it comes with PostgreSQL\'s contrib package), then '
+    "migrate again."
 )
 
 
@@ -22,7 +23,7 @@ def make(_apps: object, editor: BaseDatabaseSchemaEditor) -> None:
         return
     try:
         editor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-    except ProgrammingError as error:
+    except (ProgrammingError, NotSupportedError) as error:
         raise ProgrammingError(REFUSED) from error
     for name, (table, column) in INDEXES.items():
         editor.execute(f'CREATE INDEX "{name}" ON "{table}" USING gin ("{column}" gin_trgm_ops)')
