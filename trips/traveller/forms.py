@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.utils import formats, timezone
 
 from trips import rules
@@ -21,6 +22,7 @@ from trips.services.traveller_answers import FIELDS, KEEP, LATER, NEW, Values, p
 
 # Of the traveller's record, and nothing that the traveller could mend.
 _NOT_THEIRS = ("minor_without_guardian", "on_this_trip_already", "trip_is_full", "number_taken", "child_flag_disagrees")
+TOO_LONG = "Keep this to %(limit_value)d characters; it has %(show_value)d."
 # What a step is called for the one who fills it in, where that is not its label.
 _TITLES = {FormStep.DETAILS: "Your details"}
 # What is filled in at once by a phone that knows its owner.
@@ -47,6 +49,9 @@ class TravellerModelForm(RuledForm):
             one.required = name in self.needed
             one.error_messages["required"] = "Please fill this in."
             one.widget.attrs.setdefault("autocomplete", _AUTOCOMPLETE.get(name, "off"))
+            if most := one.widget.attrs.get("maxlength"):
+                # An encrypted column has no length of its own, and a browser's word for it is no limit.
+                one.validators.append(MaxLengthValidator(int(most), TOO_LONG))
         if self.countries:
             self.fields[self.countries].widget.attrs["list"] = "countries"
 
