@@ -176,6 +176,16 @@ def test_trip_leads_to_a_preview_with_what_is_missing_first(admin_client, trip):
     assert [ready for _kind, _label, ready in answer.context["kinds"]][2] == 1
 
 
+@pytest.mark.parametrize(("born", "offered"), [(dt.date(1980, 5, 17), True), (None, False)])
+def test_papers_are_offered_only_where_one_can_be_made(admin_client, trip, born, offered):
+    traveller(trip, date_of_birth=born)
+    Passenger.objects.update(legal_first_name="Ada" if born else "", legal_last_name="Ek" if born else "")
+
+    page = admin_client.get(reverse("admin:trips_paperrun_ask"), {"trip": trip.pk}).content.decode()
+
+    assert ('name="confirm"' in page, "There is nothing to make yet" in page) == (offered, not offered)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_preview_asks_the_same_number_of_queries(admin_client, trip, count, django_assert_num_queries):
     for _each in range(count):
