@@ -22,7 +22,7 @@ from ghl_sync.engine.pull import pull
 from ghl_sync.engine.repairs import repair
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.engine.session import Session
-from ghl_sync.models import Conflict, Drift, Link, Location, Run
+from ghl_sync.models import Conflict, Drift, Issue, Kind, Link, Location, Run
 from ghl_sync.sandbox.server import Sandbox
 from ghl_sync.sandbox.store import Entry
 from tests.chaos import here, there
@@ -33,6 +33,9 @@ from tests.chaos.tally import Mode, Tally
 from tests.chaos.trouble import SLOW, Trouble
 from tests.chaos.wire import Wire
 from tests.factories import ContactFactory
+from trips.enums import Attendance
+from trips.models import Contact
+from trips.services import merging
 
 REST_SECONDS = {Mode.ENGINE: 60, Mode.QUEUE: 120, Mode.REAL_TIME: 1500}
 LAG = 0.2
@@ -221,6 +224,7 @@ class World:
         for approval in guards.asked():
             self.note(f"yes to {approval}")
             guards.answer(approval, location.location_id, yes=True, user=None, until=database_now())
+        self._merge_the_same()
         needing = Link.objects.filter(parked_at__isnull=False) | Link.objects.exclude(parked_fields=[])
         for link in needing.exclude(pk__in=self._asked):
             self._asked.add(link.pk)
@@ -230,6 +234,21 @@ class World:
                 state.ask_for(link)
             else:
                 self._decide_about_delete(link)
+
+    def _merge_the_same(self) -> None:
+        """Two contacts here that are one over there: a person merges them, and cancels what was booked twice."""
+        for issue in Issue.objects.filter(code=Issue.Code.SAME_HERE, closed_at=None).select_related("link"):
+            other = state.of_records(Session().config.location_id, [issue.remote_id]).filter(kind=Kind.CONTACT).first()
+            pair = Contact.objects.in_bulk([issue.link.object_id, other.object_id] if issue.link and other else [])
+            if len(pair) < 2 or any(one.merged_into_id for one in pair.values()):
+                continue
+            keep, drop = pair[other.object_id], pair[issue.link.object_id]
+            self.note(f"merge {drop.pk} into {keep.pk}")
+            for trip in merging.common_trips(keep, drop):
+                for twice in drop.passengers.filter(trip=trip):
+                    twice.attendance = Attendance.CANCELLED
+                    twice.save()
+            merging.merge(keep=keep, drop=drop, picks={}, by=None)
 
     def _decide_about_delete(self, link: Link) -> None:
         """Deleted here, changed over there: one of the two buttons; what cannot be brought back is deleted."""
