@@ -81,10 +81,21 @@ def test_a_page_beyond_the_limit_is_not_offered(admin_client, four_of_three):
 
 def test_a_search_that_finds_many_finds_the_same(admin_client, monkeypatch, four_of_three):
     monkeypatch.setattr(lists, "FEW", 0)
+    monkeypatch.setattr(lists, "MOST_COUNTED", 3)
 
     page = admin_client.get(reverse(TRIPS), {"q": "a"})
 
     assert [str(trip) for trip in page.context["cl"].result_list] == ["Dea", "Cas"]
+
+
+@pytest.mark.parametrize(("most", "told"), [(3, False), (4, True)])
+def test_a_filter_of_a_long_table_counts_no_further_answers(admin_client, monkeypatch, most, told):
+    factories.TripFactory.create_batch(4, organiser=None)
+    monkeypatch.setattr(lists, "MOST_ASKED_AGAIN", most)
+
+    page = admin_client.get(reverse(TRIPS), {"look": "no_organiser"})
+
+    assert (page.context["cl"].result_count, page.context["cl"].add_facets) == (4, told)
 
 
 @pytest.mark.parametrize(("text", "name"), [("ana", "Ana Ortiz"), ("ana@", "Bea Lind"), ("ana.r", "Cas Moe")])

@@ -23,6 +23,8 @@ MOST_WORDS = 8
 FEW = 1_000
 # Of a table too long to be counted, up to so many that a search found are told apart by what each filter would find.
 FEW_TOLD_APART = 300
+# A table of more rows is not asked again for what each further filter would find of what one has found.
+MOST_ASKED_AGAIN = 5_000
 
 
 class AtLeast(int):
@@ -43,7 +45,8 @@ class StaffPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return counted(self.object_list)
+        known: int | None = getattr(self.object_list, "known_count", None)
+        return counted(self.object_list) if known is None else known
 
 
 class StaffChangeList(ChangeList):
@@ -56,27 +59,33 @@ class StaffChangeList(ChangeList):
         self.full_result_count = counted(self.root_queryset)
         self.show_full_result_count = True
         self.show_admin_actions = bool(self.full_result_count)
-        if isinstance(self.full_result_count, AtLeast) and not self._is_short_search():
+        if not self._may_count_answers():
             self.add_facets = False
 
-    def _is_short_search(self) -> bool:
+    def _may_count_answers(self) -> bool:
         """Each count beside a filter's answer asks all other filters once more; a search was looked up once."""
-        return bool(self.query) and not self.has_active_filters and self.result_count <= FEW_TOLD_APART
+        if self.query and not self.has_active_filters and self.result_count <= FEW_TOLD_APART:
+            return True
+        if self.query or self.has_active_filters:
+            return self.full_result_count <= MOST_ASKED_AGAIN
+        return not isinstance(self.full_result_count, AtLeast)
 
     def _look_once(self, request: HttpRequest) -> None:
-        """Find few rows once; then their count and their page ask for these ids instead of the filters' questions.
+        """Find and count the rows in one pass; few of them are asked for by their ids from then on.
 
         Told to give the first 25 in order, PostgreSQL reads row after row in that order until it has them: where few
         fit, all of the table.
         """
         rows: Any = self.queryset  # type: ignore[has-type]
-        ids = list(rows.order_by().values_list("pk", flat=True)[: FEW + 1])
-        if len(ids) > FEW:
-            return
-        few = self.root_queryset.filter(pk__in=ids)
-        if not few.query.select_related:
-            few = self.apply_select_related(few)
-        self.queryset = few.order_by(*self.get_ordering(request, few))
+        ids = list(rows.order_by().values_list("pk", flat=True)[: MOST_COUNTED + 1])
+        if len(ids) <= FEW:
+            few = self.root_queryset.filter(pk__in=ids)
+            if not few.query.select_related:
+                few = self.apply_select_related(few)
+            rows = few.order_by(*self.get_ordering(request, few))
+            ids = list(dict.fromkeys(ids))
+        self.queryset = rows
+        self.queryset.known_count = AtLeast(MOST_COUNTED) if len(ids) > MOST_COUNTED else len(ids)
 
 
 def found_by(model: Any, ways: Iterable[Q]) -> Any:
