@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Max, Min
 
 from ghl_sync.engine import state
 from ghl_sync.models import Link, Location
@@ -73,8 +74,9 @@ def bind(location: Location) -> None:
 
 def _of_another(location: Location) -> str:
     """The id of another account whose records this database mirrors, if any."""
-    others = Link.objects.exclude(remote_id="").exclude(location_id=location.location_id)
-    return others.values_list("location_id", flat=True).first() or ""
+    # Asked on every page: the two ends of an index tell it without a look at each link.
+    ends = Link.objects.exclude(remote_id="").aggregate(Min("location_id"), Max("location_id"))
+    return next((one for one in ends.values() if one not in {None, location.location_id}), "")
 
 
 def words(location: Location | None) -> str:
