@@ -63,7 +63,7 @@ class StaffChangeList(ChangeList):
             self.add_facets = False
 
     def _may_count_answers(self) -> bool:
-        """Each count beside a filter's answer asks all other filters once more; a search was looked up once."""
+        """Each filter's counts ask the search and all other filters once more; those of a short search are quick."""
         if self.query and not self.has_active_filters and self.result_count <= FEW_TOLD_APART:
             return True
         if self.query or self.has_active_filters:
@@ -100,7 +100,7 @@ class FoldedSearch:
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Rows in which each word is found in one of its ways, and those that the whole term names.
 
-        Few enough are looked up once, however often the list's filters ask for them to count what they would find.
+        Few enough become their ids, so that what is asked of them further on does not search once more in each answer.
         """
         term = search_term.replace("\x00", "").strip()
         words = fold_search(term).split(maxsplit=MOST_WORDS - 1)
