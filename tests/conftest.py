@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import factory
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 
 from ghl_sync import schedules
+from tests import factories
 from trips.services import papers
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -118,6 +120,14 @@ def loopback_only() -> Iterator[None]:
 
 # What `migrate` fills and no test empties: making these anew takes longer than most tests.
 KEPT_TABLES = {"django_content_type", "auth_permission"}
+
+
+@pytest.fixture(autouse=True)
+def numbers_from_zero() -> None:
+    """The factories count anew, so that a test meets the same names whatever ran before it."""
+    for made in vars(factories).values():
+        if isinstance(made, type) and issubclass(made, factory.django.DjangoModelFactory):
+            made.reset_sequence(0, force=True)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -69,7 +69,7 @@ def test_each_column_leads_to_the_list_of_what_it_counts(admin_client, model, as
     some_trips()
     trip = Trip.objects.get(name="later")
     for attendance in ("booked", "waitlisted", "cancelled"):
-        factories.PassengerFactory(trip=trip, attendance=attendance)
+        factories.PassengerFactory(trip=trip, attendance=attendance, legal_last_name="Meyer")
     factories.PassengerFactory(trip=None)
 
     columns = admin_client.get(url(model), asked).context["columns"]

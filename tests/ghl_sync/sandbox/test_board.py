@@ -132,6 +132,7 @@ def test_fields_with_a_value_come_first_and_any_is_found_by_name(page: Page, api
     page.goto(api.sandbox.url)
     card(page, record).click()
     inputs = page.locator("#custom [name]")
+    expect(inputs.first).to_be_visible()
     names = inputs.evaluate_all("all => all.slice(0, 3).map(one => one.name)")
     assert names == ["trip_description", "trip_id", "user_roomate"]
     page.locator("#find-field").fill("passport")
