@@ -36,6 +36,7 @@ MARKED = {("trips.Trip", "name"), ("ghl_sync.Link", "remote_id"), ("trips.Paymen
 def furnish() -> None:
     """Prices, payments and papers, which a CRM has none of: half of the people have paid and handed something in."""
     today = dt.date.today()
+    _plan_ahead(today)
     Trip.objects.update(price_per_person=Decimal(2450), deposit_amount=Decimal(500), currency="USD")
     Trip.objects.update(deposit_due=today - dt.timedelta(days=30), final_payment_due=today + dt.timedelta(days=30))
     some = list(Passenger.objects.filter(trip__isnull=False).order_by("pk").values_list("pk", flat=True)[::2])
@@ -48,6 +49,13 @@ def furnish() -> None:
         for pk in some
         for kind in REQUIRED_DOCUMENTS[:2]
     )
+
+
+def _plan_ahead(today: dt.date) -> None:
+    """Every tenth trip leaves within the next three hundred days; the account's own are nearly all over."""
+    for pk in Trip.objects.order_by("pk").values_list("pk", flat=True)[::10]:
+        leaves = today + dt.timedelta(days=pk % 300)
+        Trip.objects.filter(pk=pk).update(arrival_date=leaves, return_date=leaves + dt.timedelta(days=8))
 
 
 def multiply(times: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import DateField, F, Func
+from django.db.models import DateField, Exists, F, Func
 from django.db.models.functions import Coalesce, Greatest
 
 
@@ -30,6 +30,13 @@ class AddMonths(Func):
         return template, tuple(params) * 4
 
 
+class ExistsForEach(Exists):
+    """Asked row by row. Of an `Exists` within an OR PostgreSQL may first answer it for the whole inner table, which
+    pays only where most of the outer rows are asked; with an OFFSET it does not."""
+
+    template = "EXISTS(%(subquery)s OFFSET 0)"
+
+
 def departs_on(prefix: str = "") -> Coalesce:
     """`Trip.departs_on`; `prefix` is the way to the trip, such as "trip__"."""
     return Coalesce(f"{prefix}arrival_date", f"{prefix}start_date")
@@ -40,6 +47,11 @@ def ends_on(prefix: str = "") -> Coalesce:
     # SQLite's Greatest is NULL when either is.
     both = Greatest(F(f"{prefix}return_date"), F(f"{prefix}end_date"))
     return Coalesce(both, F(f"{prefix}return_date"), F(f"{prefix}end_date"))
+
+
+def last_day(prefix: str = "") -> Coalesce:
+    """The day after which a trip is over; NULL without any date. Indexed, so that few of many trips are found by it."""
+    return Coalesce(ends_on(prefix), departs_on(prefix))
 
 
 def passport_needed_until(months: int, prefix: str = "") -> AddMonths:

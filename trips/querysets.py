@@ -12,7 +12,6 @@ from django.db.models import (
     Count,
     DateField,
     DecimalField,
-    Exists,
     F,
     IntegerField,
     OuterRef,
@@ -25,7 +24,7 @@ from django.db.models.functions import Coalesce, Greatest, Round
 
 from trips import gaps
 from trips.enums import FAILED, SEATED, PaymentKind, TripStage
-from trips.expressions import departs_on, ends_on
+from trips.expressions import ExistsForEach, departs_on, ends_on, last_day
 
 MONEY: DecimalField[Any, Any] = DecimalField(max_digits=14, decimal_places=2)
 NOTHING = Decimal(0)
@@ -116,7 +115,7 @@ class TripQuerySet(models.QuerySet[Any]):
         """Trips that take place and are not over; one without dates may still come."""
         # Not `exclude`: without a day its question is answered by NULL, and such a trip would be left out.
         to_come = Q(_last_day__gte=today) | Q(_last_day__isnull=True)
-        return self.going().alias(_last_day=Coalesce(ends_on(), departs_on())).filter(to_come)
+        return self.going().alias(_last_day=last_day()).filter(to_come)
 
     def ended_open(self, today: dt.date) -> Self:
         """Trips that are over and were not closed."""
@@ -128,7 +127,7 @@ class TripQuerySet(models.QuerySet[Any]):
         on_it = people.filter(trip=OuterRef("pk"))
         wanting = Q(organiser__isnull=True)
         for gap in gaps.GAPS:
-            wanting |= Q(Exists(gaps.lacking(on_it, gap.code, today)))
+            wanting |= Q(ExistsForEach(gaps.lacking(on_it, gap.code, today)))
         return self.upcoming(today).filter(wanting)
 
 

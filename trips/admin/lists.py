@@ -19,7 +19,7 @@ from trips.text import fold_search
 MOST_COUNTED = 20_000
 # What is typed after so many words is looked for as one: each word is a question of its own to the database.
 MOST_WORDS = 8
-# So many ids that a search or filters found are put into the list's questions one by one; of more, their question is.
+# So many ids that a search found are put into the list's questions one by one; of more, the search's question is.
 FEW = 1_000
 # Of a table too long to be counted, up to so many that a search found are told apart by what each filter would find.
 FEW_TOLD_APART = 300
@@ -71,18 +71,18 @@ class StaffChangeList(ChangeList):
         return not isinstance(self.full_result_count, AtLeast)
 
     def _look_once(self, request: HttpRequest) -> None:
-        """Find and count the rows in one pass; few of them are asked for by their ids from then on.
+        """Find and count the rows in one pass; unless they are too many to count, they are asked for by their ids then.
 
-        Told to give the first 25 in order, PostgreSQL reads row after row in that order until it has them: where few
-        fit, all of the table.
+        Told to give the first 25 in order, PostgreSQL reads row after row in that order until it has them, where few
+        fit all of the table, or asks the filter's question of all rows once more.
         """
         rows: Any = self.queryset  # type: ignore[has-type]
         ids = list(rows.order_by().values_list("pk", flat=True)[: MOST_COUNTED + 1])
-        if len(ids) <= FEW:
-            few = self.root_queryset.filter(pk__in=ids)
-            if not few.query.select_related:
-                few = self.apply_select_related(few)
-            rows = few.order_by(*self.get_ordering(request, few))
+        if len(ids) <= MOST_COUNTED:
+            found = self.root_queryset.filter(pk__in=ids)
+            if not found.query.select_related:
+                found = self.apply_select_related(found)
+            rows = found.order_by(*self.get_ordering(request, found))
             ids = list(dict.fromkeys(ids))
         self.queryset = rows
         self.queryset.known_count = AtLeast(MOST_COUNTED) if len(ids) > MOST_COUNTED else len(ids)

@@ -12,6 +12,7 @@ from simple_history.models import HistoricalRecords
 
 from trips.dates import add_months
 from trips.enums import Status, TravelCategory, TripStage
+from trips.expressions import last_day
 from trips.models.base import Flagged, Keyed
 from trips.querysets import TripQuerySet
 from trips.text import fold_name, fold_search
@@ -91,6 +92,8 @@ class Trip(Keyed, Flagged):
         indexes = [
             # The trip list and "departing soon": newest departure first.
             models.Index(Coalesce("arrival_date", "start_date").desc(), F("id").desc(), name="trip_departure"),
+            # Trips that are not over, and their passengers; without it PostgreSQL takes them for a third of all.
+            models.Index(last_day(), name="trip_last_day"),
             # The stage filter and the board.
             models.Index(fields=["stage"], name="trip_stage"),
             # The list filter "needs a look".
