@@ -414,6 +414,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Batches", "undo", "admin:trips_batch_changelist", "trips.batch"),
             _page("Papers made", "print", "admin:trips_paperrun_changelist", "trips.paperrun"),
             _page("Paper templates", "edit_document", "admin:trips_papertemplate_changelist", "trips.papertemplate"),
+            _page("Read log", "visibility", "admin:trips_readentry_changelist", "trips.readentry"),
             _page("Users", "group", "admin:auth_user_changelist", "auth.user"),
             _page("Groups", "shield_person", "admin:auth_group_changelist", "auth.group"),
         ],

@@ -180,3 +180,28 @@ class FormStep(models.TextChoices):
 class FormSigner(models.TextChoices):
     TRAVELLER = "traveller", "The traveller"
     GUARDIAN = "guardian", "Parent or guardian"
+
+
+class ReadKind(models.TextChoices):
+    """How somebody came to read what is sensitive."""
+
+    RECORD = "record", "Opened on their page"
+    CARD = "card", "Emergency card"
+    REVIEW = "review", "Review"
+    FILE = "file", "File"
+    REPORT = "report", "Report"
+    EXPORT = "export", "Export"
+    SEARCH = "search", "Search"
+    PERSON = "person", "All that is kept of a person"
+
+
+class ReadReason(models.TextChoices):
+    """What for. Chosen, not typed: a typed reason would carry what it speaks of into the log."""
+
+    BOOKING = "booking", "Booking flights, hotels or visas"
+    CHECKING = "checking", "Checking it against papers"
+    CORRECTING = "correcting", "Correcting it"
+    ASKED = "asked", "The traveller asks"
+    EMERGENCY = "emergency", "An emergency"
+    DOCTOR = "doctor", "A doctor or hospital asks"
+    GUIDE = "guide", "The guide on site asks"

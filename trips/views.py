@@ -24,6 +24,7 @@ from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from trips.enums import ReadKind
 from trips.models import SentReport, Trip
 from trips.permissions import may_see
 from trips.reports import catalogue, csv, pack, pdf, sent, xlsx
@@ -46,6 +47,7 @@ from trips.reports.table import (
     shown,
     without_shy,
 )
+from trips.services import reading
 
 LOG = logging.getLogger("trips.reports")
 ROWS_A_PAGE = 25
@@ -122,7 +124,7 @@ def report(request: HttpRequest, code: str, preset_code: str, trip_id: int | Non
     days = _days(request.GET) if trip_id is None else None
     asked = _asked(request, code, preset_code, trip_id, days)
     page, table = _part(request, asked) if trip_id is None else (None, build(asked.report, asked.preset, asked.scope))
-    LOG.info("user %s opened report %s of trip %s", request.user.pk, asked.label, trip_id)
+    _note(request, asked, table, "opened")
     seen = without_shy(table)
     rows = blanks_first(seen.rows) if asked.scope.trip else seen.rows
     context = {
@@ -164,7 +166,8 @@ def report_file(request: HttpRequest, code: str, preset_code: str, trip_id: int 
         return HttpResponseRedirect(f"{asked.url}?{request.GET.urlencode()}")
     table = build(asked.report, asked.preset, asked.scope)
     content = None if wanted == Format.PAGE else written(table, asked.report, wanted, _stamp(request))
-    LOG.info("user %s took report %s of trip %s as %s", request.user.pk, asked.label, trip_id, wanted)
+    if content is not None:
+        _note(request, asked, table, f"as {wanted}")
     if content is None or request.POST.get("sent"):
         _keep(request, asked, table, wanted, content)
     if content is None:
@@ -224,13 +227,12 @@ def _packed(request: HttpRequest, parts: list[Asked], form: PackForm) -> HttpRes
     stamp, files = _stamp(request), []
     for asked in parts:
         table = build(asked.report, asked.preset, asked.scope)
+        _note(request, asked, table, "in the departure pack")
         for wanted in (Format.PDF, Format.CSV):
             content = written(table, asked.report, wanted, stamp)
             files.append((f"{asked.label.replace('/', '-')}.{wanted}", content))
             if wanted == Format.PDF and form.cleaned_data["sent"]:
                 _keep(request, asked, table, wanted, content)
-    told = ", ".join(asked.label for asked in parts)
-    LOG.info("user %s took the departure pack of trip %s: %s", request.user.pk, parts[0].trip_id, told)
     trip, today = parts[0].scope.trip, parts[0].scope.today
     name = f"departure-pack-{slugify(str(trip))[:60]}-{today.isoformat()}.zip"
     return _download(pack.zipped(files, form.cleaned_data["password"]), "application/zip", name)
@@ -247,7 +249,7 @@ def sent_copy(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404(f"The trip of “{copy.title}” was deleted; there is nothing to compare it with.")
     asked = _asked(request, copy.report, copy.preset, copy.trip_id, days=(copy.first_day, copy.last_day))
     table = build(asked.report, asked.preset, asked.scope)
-    LOG.info("user %s compared report %s of trip %s with copy %s", request.user.pk, asked.label, copy.trip_id, copy.pk)
+    _note(request, asked, table, f"compared with copy {copy.pk}")
     found = sent.compare(copy, table)
     context = {
         "trip": copy.trip,
@@ -316,6 +318,14 @@ def _asked(request: HttpRequest, code: str, preset_code: str, trip_id: int | Non
         whole=request.user.has_perm("trips.change_passport"),
     )
     return Asked(found, preset, scope, trip_id)
+
+
+def _note(request: HttpRequest, asked: Asked, table: Table, how: str) -> None:
+    """In the read log: this table is shown or handed out now."""
+    shows = {*asked.report.needs, *asked.preset.needs, *(model for column in table.columns for model in column.needs)}
+    about = f"{table.title} – {asked.scope.trip}" if asked.scope.trip else table.title
+    people = [int(pk) for kind, _, pk in (row.key.partition(":") for row in table.rows) if kind == "passenger"]
+    reading.note(request, ReadKind.REPORT, shows=shows, people=people, what=f"{about}, {how}")
 
 
 def _refuse(request: HttpRequest, what: str, trip_id: int | None) -> None:

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests import factories
-from tests.pages import posted
+from tests.pages import posted, reveal
 from trips.models import Passenger, Trip
 
 pytestmark = pytest.mark.django_db
@@ -214,6 +214,7 @@ def test_day_that_reads_one_way_only_is_taken(admin_client, typed):
 
 def test_passport_number_is_typed_in_one_line(admin_client):
     passport = factories.PassportFactory()
+    reveal(admin_client, passport.passenger, "passport")
 
     page = admin_client.get(reverse("admin:trips_passenger_change", args=[passport.passenger.pk])).content.decode()
 

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from tests import factories
-from tests.pages import posted
+from tests.pages import posted, reveal
 from trips.models import EmergencyContact, HealthRecord, Passport
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +129,7 @@ def test_part_can_be_changed_with_the_permission(clerk, prefix):
     model, _, changed = PARTS[prefix]
     row = row_of(prefix)
     client = clerk(*permissions_on(model, "view", "change"))
+    reveal(client, row.passenger, prefix)
     page = client.get(change_url(row.passenger))
 
     answer = client.post(

@@ -24,7 +24,16 @@ from unfold.decorators import action, display
 
 from trips.admin.base import StaffAdmin, day
 from trips.admin.exporting import ExportPages
-from trips.admin.files import GUARDED, LOG, SHOWN_AS_THEY_ARE, content_of, may_open, pictures_of, state_badge
+from trips.admin.files import (
+    GUARDED,
+    LOG,
+    SHOWN_AS_THEY_ARE,
+    content_of,
+    may_open,
+    note_file,
+    pictures_of,
+    state_badge,
+)
 from trips.admin.review import ReviewDesk
 from trips.forms import DocumentForm
 from trips.models import Document
@@ -112,6 +121,7 @@ class DocumentAdmin(ReviewDesk, ExportPages, StaffAdmin):
     def file_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The file as it came, to be saved."""
         document = self._opened(request, pk)
+        note_file(request, [document])
         answer = HttpResponse(content_of(document), content_type=document.content_type or "application/octet-stream")
         answer["Content-Disposition"] = _disposition(True, download_name(document))
         return _guarded(answer)
@@ -119,6 +129,8 @@ class DocumentAdmin(ReviewDesk, ExportPages, StaffAdmin):
     def preview_view(self, request: HttpRequest, pk: int, page: int) -> HttpResponse:
         """A picture as it is, or page `page` of a PDF as a picture."""
         document = self._opened(request, pk)
+        if page <= 1:  # the others of a PDF follow by themselves
+            note_file(request, [document])
         content, content_type = content_of(document), document.content_type
         if content_type == "application/pdf":
             try:
@@ -140,7 +152,6 @@ class DocumentAdmin(ReviewDesk, ExportPages, StaffAdmin):
             raise PermissionDenied
         if document is None or not document.file:
             raise Http404(f"There is no file of a document {pk}.")
-        LOG.info("user %s opened document %s", request.user.pk, pk)
         return document
 
 

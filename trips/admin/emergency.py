@@ -1,4 +1,4 @@
-"""A traveller's emergency card: where they are, whom to call and, for a reason that is logged, their health."""
+"""A traveller's emergency card: where they are, whom to call and, for a reason that is kept, their health."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from django.utils import timezone
 from unfold.decorators import action
 
 from trips.admin.base import day
+from trips.enums import ReadKind, ReadReason
 from trips.gaps import HEALTH_TEXTS
 from trips.models import EmergencyContact, HealthRecord, Passenger, Trip
 from trips.permissions import may_see
 from trips.reports import care
 from trips.reports.people import room_of
 from trips.rules import e164
+from trips.services import reading
 
 LOG = logging.getLogger("trips.care")
-# Chosen, not typed: a typed one would carry what it speaks of into the log.
-REASONS = {"emergency": "An emergency", "doctor": "A doctor or hospital asks", "guide": "The guide on site asks"}
+REASONS = (ReadReason.EMERGENCY, ReadReason.DOCTOR, ReadReason.GUIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class EmergencyCard:
                 raise PermissionDenied
             if reason not in REASONS:
                 raise Http404("No such reason.")
-            LOG.info("user %s read the health record of passenger %s: %s", user.pk, passenger.pk, reason)
+            shows = ["trips.healthrecord"]
+            reading.note(request, ReadKind.CARD, shows=shows, people=[passenger.pk], reason=reason)
             health = _health(passenger)
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
@@ -73,7 +75,7 @@ class EmergencyCard:
             "calls": _calls(user, passenger),
             "may_health": may_health,
             "health": health,
-            "reasons": REASONS.items(),
+            "reasons": [(reason.value, reason.label) for reason in REASONS],
             "profile_url": reverse("admin:trips_passenger_change", args=[passenger.pk]),
         }
         return TemplateResponse(request, "trips/admin/emergency_card.html", context)

@@ -13,8 +13,11 @@ from django.utils import timezone
 from unfold.decorators import action
 
 from trips.admin.base import said
+from trips.enums import ReadKind
+from trips.models import Passenger
 from trips.resources import RESOURCES, RowResource
 from trips.resources.files import write_csv, write_xlsx
+from trips.services import reading
 
 FORMATS = {"xlsx": "Excel (XLSX)", "csv": "CSV"}
 _TYPES = {"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "csv": "text/csv; charset=utf-8"}
@@ -52,6 +55,7 @@ class ExportPages:
         chosen = [name for name in resource.fields if name in request.POST.getlist("column")]
         kind = request.POST.get("format", "xlsx")
         if request.method == "POST" and chosen and kind in FORMATS:
+            self._note_export(request, rows, {resource.fields[name].part for name in chosen}, kind)
             return self._file(resource, rows, chosen, kind)
         if request.method == "POST":
             self.message_user(request, "Choose at least one column.", messages.ERROR)  # type: ignore[attr-defined]
@@ -66,6 +70,14 @@ class ExportPages:
             f"?{request.GET.urlencode()}",
         }
         return TemplateResponse(request, "trips/admin/export.html", context)
+
+    def _note_export(self, request: HttpRequest, rows: Any, parts: set[str], kind: str) -> None:
+        """In the read log: all of these rows leave the house now, with those parts of passengers."""
+        meta = self.opts  # type: ignore[attr-defined]
+        ids = list(rows.order_by().values_list("pk", flat=True)) if meta.model is Passenger else []
+        told = said(len(ids) if ids else rows.count(), str(meta.verbose_name), str(meta.verbose_name_plural))
+        shows = [f"trips.{part}" for part in parts if part]
+        reading.note(request, ReadKind.EXPORT, shows=shows, people=ids, what=f"{told} as {kind}")
 
     def _file(self, resource: RowResource, rows: Any, chosen: list[str], kind: str) -> HttpResponse:
         native = kind == "xlsx"

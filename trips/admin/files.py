@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
-from django.http import Http404
+from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from trips.admin.base import badge
-from trips.enums import DocumentKind, DocumentState
+from trips.enums import DocumentKind, DocumentState, ReadKind
 from trips.models import Document
 from trips.papers import preview
 from trips.permissions import may_see
+from trips.services import reading
 
 LOG = logging.getLogger("trips.documents")
 SHOWN_AS_THEY_ARE = ("image/jpeg", "image/png", "image/webp")
@@ -34,10 +36,24 @@ GUARDED = {
 }
 
 
+def shows_of(document: Document) -> list[str]:
+    """The guarded models of which a document shows values."""
+    scan = ["trips.passport"] if document.kind == DocumentKind.PASSPORT_SCAN else []
+    return [*scan, *document.shows.split()]
+
+
 def may_open(user: Any, document: Document) -> bool:
     """Whoever may see documents, and of what this one shows everything."""
-    scan = ("trips.passport",) if document.kind == DocumentKind.PASSPORT_SCAN else ()
-    return all(may_see(user, model) for model in ("trips.document", *scan, *document.shows.split()))
+    return all(may_see(user, model) for model in ("trips.document", *shows_of(document)))
+
+
+def note_file(request: HttpRequest, documents: Sequence[Document]) -> None:
+    """In the read log: these files are handed out now."""
+    one = documents[0]
+    what = f"{one.get_kind_display()}, document {one.pk}" if len(documents) == 1 else f"{len(documents)} files"
+    shows = {model for document in documents for model in shows_of(document)}
+    people = [document.passenger_id for document in documents if document.passenger_id is not None]
+    reading.note(request, ReadKind.FILE, shows=shows, people=people, what=what)
 
 
 def state_badge(document: Document) -> SafeString:

@@ -19,7 +19,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from trips.admin.base import day
+from trips.enums import ReadKind
 from trips.models import Contact, Passenger, Trip, Vendor
+from trips.services import reading
 
 SHOWN = 8
 # Among so many the travellers of a running trip are looked for: at night they are the ones who are asked about.
@@ -49,6 +51,8 @@ def find(request: HttpRequest) -> HttpResponse:
     """The page of the search. A term of one letter finds nothing and says so."""
     term = request.GET.get("q", "").strip()
     groups = groups_of(request, term) if len(term) >= LEAST_LETTERS else []
+    if groups:
+        reading.note(request, ReadKind.SEARCH, what=term)
     context = {
         **admin.site.each_context(request),
         "title": "Find",

@@ -18,11 +18,13 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_POST
 
 from trips.admin.base import said
-from trips.admin.files import GUARDED, LOG
+from trips.admin.files import GUARDED
+from trips.enums import ReadKind
 from trips.models import Document, PaperRun, Passenger
+from trips.papers import wording
 from trips.papers.fields import passengers_for_papers
 from trips.permissions import may_see
-from trips.services import papers
+from trips.services import papers, reading
 from trips.services.plans import MOST_ROWS
 
 
@@ -93,7 +95,9 @@ class MakingPages:
         _paper, content = papers.draft(
             template=prepared.template, passenger=prepared.passenger, may=partial(may_see, request.user)
         )
-        LOG.info("user %s opened a draft of paper %s of passenger %s", request.user.pk, kind, object_id)
+        template = prepared.template
+        shows = wording.needed_for(template.title, template.body)
+        reading.note(request, ReadKind.FILE, shows=shows, people=[object_id], what=f"{prepared.label}, a draft")
         answer = HttpResponse(content, content_type="application/pdf")
         answer["Content-Disposition"] = content_disposition_header(True, f"draft-{kind}-{object_id}.pdf") or ""
         for name, value in GUARDED.items():

@@ -15,10 +15,12 @@ from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET
 
+from trips.enums import ReadKind
 from trips.models import Passenger
 from trips.permissions import may_see
 from trips.reports import ofac
 from trips.reports.stamp import Stamp
+from trips.services import reading
 
 LOG = logging.getLogger("trips.ofac")
 
@@ -70,6 +72,8 @@ class OfacPages:
         stamp = Stamp(user.get_full_name() or user.get_username(), timezone.now())
         content, missing = ofac.zipped(ofac.packs_of(Passenger.objects.filter(pk=passenger.pk))[0], stamp)
         digest = hashlib.sha256(content).hexdigest()
+        what = f"OFAC pack, SHA-256 {digest}"
+        reading.note(request, ReadKind.FILE, shows=reading.SENSITIVE, people=[object_id], what=what)
         LOG.info("user %s took the OFAC pack of passenger %s: %s missing, %s", user.pk, object_id, len(missing), digest)
         answer = HttpResponse(content, content_type="application/zip")
         name = f"ofac-{slugify(str(passenger))[:60]}-{slugify(str(passenger.trip))[:60]}.zip"

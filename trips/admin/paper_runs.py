@@ -29,7 +29,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from trips.admin.base import ReadOnly, badge, is_id, said
-from trips.admin.files import GUARDED, LOG, may_open, state_badge
+from trips.admin.files import GUARDED, LOG, may_open, note_file, state_badge
 from trips.admin.licences import doubtful_lines
 from trips.admin.review import to_review
 from trips.enums import PAPER_KINDS, DocumentKind
@@ -235,6 +235,7 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
         opened = [row for row in rows if row.document and may_open(request.user, row.document)]
         if not opened:
             raise PermissionDenied
+        note_file(request, [row.document for row in opened if row.document])
         # Papers are compressed in themselves.
         out = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it
         with ZipFile(out, "w", compression=ZIP_STORED) as archive:
@@ -243,7 +244,6 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
                 with document.file.open("rb") as file:
                     archive.writestr(f"{_folder(row)}/{row.kind}-v{document.paper_version}.pdf", file.read())
         out.seek(0)
-        LOG.info("user %s took %s papers of run %s", request.user.pk, len(opened), run.pk)
         name = f"{slugify(run.title)[:80] or 'papers'}-{timezone.localdate(run.created_at).isoformat()}.zip"
         answer = FileResponse(out, as_attachment=True, filename=name, content_type="application/zip")
         for header, value in GUARDED.items():

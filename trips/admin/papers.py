@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import logging
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -22,14 +21,13 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from trips.admin.base import StaffAdmin, badge, day, is_id
 from trips.admin.choosing import chooser
+from trips.enums import ReadKind
 from trips.forms import RuledForm
 from trips.models import Document, PaperTemplate, Passenger
 from trips.papers import preview, wording
 from trips.papers.fields import FIELDS, passengers_for_papers
 from trips.permissions import may_see
-from trips.services import papers
-
-LOG = logging.getLogger("trips.documents")
+from trips.services import papers, reading
 
 
 class PaperTemplateForm(RuledForm):
@@ -132,7 +130,8 @@ class PaperTemplateAdmin(StaffAdmin):
         template.body = request.POST.get("body", template.body)
         passenger = self._chosen(request)
         if passenger is not None:
-            LOG.info("user %s previewed paper %s of passenger %s", request.user.pk, template.kind, passenger.pk)
+            shows, what = wording.needed_for(template.title, template.body), f"{template}, a preview"
+            reading.note(request, ReadKind.FILE, shows=shows, people=[passenger.pk], what=what)
         paper, content = papers.draft(
             template=template, passenger=passenger, may=partial(may_see, request.user), mark="PREVIEW"
         )

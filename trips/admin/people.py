@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
@@ -36,7 +37,9 @@ from trips.admin.making import MakingPages
 from trips.admin.merging import MergePages
 from trips.admin.money import PassengerMoney
 from trips.admin.ofac import OfacPages
+from trips.admin.read_log import NotedSearch, ReadLogLink
 from trips.admin.reminders import PassengerReminders
+from trips.admin.reveal import RevealPages, is_revealed, reveal_link
 from trips.admin.timeline import TimelinePage
 from trips.admin.traveller_forms import TravellerFormPage
 from trips.enums import Attendance
@@ -62,7 +65,9 @@ def validity_badge(passenger: Passenger) -> SafeString:
 
 
 @admin.register(Contact)
-class ContactAdmin(MergePages, ContactHistory, ContactBulk, FoldedSearch, ImportPages, ExportPages, StaffAdmin):
+class ContactAdmin(
+    NotedSearch, MergePages, ContactHistory, ContactBulk, FoldedSearch, ImportPages, ExportPages, StaffAdmin
+):
     actions = ("tag_selected", "delete_selected")
     actions_list = ("to_duplicates", "import_rows", "export_rows")
     actions_detail = ("merge_with",)
@@ -105,18 +110,27 @@ class PassengerPart(StaffInline):
         """One empty form where there is no row yet: it can be typed into at once and, left empty, is not saved."""
         return 0 if obj is not None and self.model._base_manager.filter(passenger=obj).exists() else 1
 
+    def was_shown(self, request: HttpRequest, passenger: Any) -> bool:
+        """Whether the page that is saved now had the row of this part: it may have been made since."""
+        name = self.model._meta.get_field("passenger").remote_field.get_accessor_name()
+        none_there = request.method == "POST" and request.POST.get(f"{name}-INITIAL_FORMS") == "0"
+        return isinstance(passenger, Passenger) and hasattr(passenger, name) and not none_there
+
 
 class PassportInline(PassengerPart):
+    """The number is typed where there is none, or where somebody said what they need the one for that is there."""
+
     model = Passport
     form = PassportForm
     max_num = 1
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        typed = self._may_type(request, obj)
-        return ("number" if typed else "masked_number", "expires_on", "country", "validity_shown")
+        number = "number" if self._may_type_number(request, obj) else "masked_number"
+        return (number, "expires_on", "country", "validity_shown")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("validity_shown",) if self._may_type(request, obj) else (*self.get_fields(request, obj),)
+        fields = self.get_fields(request, obj)
+        return ("masked_number", "validity_shown") if self._may_type(request, obj) else (*fields,)
 
     def _may_type(self, request: HttpRequest, passenger: Any) -> bool:
         """Whoever may only add one types it where there is none yet, and reads it masked ever after."""
@@ -124,9 +138,17 @@ class PassportInline(PassengerPart):
         allowed = self.has_change_permission if recorded else self.has_add_permission
         return allowed(request, passenger)
 
+    def _may_type_number(self, request: HttpRequest, passenger: Any) -> bool:
+        hidden = self.was_shown(request, passenger) and passenger.passport.number
+        shown = not hidden or is_revealed(request, "passport", passenger.pk)
+        return shown and self._may_type(request, passenger)
+
     @display(description="number")
-    def masked_number(self, passport: Passport) -> str:
-        return passport.masked_number
+    def masked_number(self, passport: Passport) -> SafeString | str:
+        if not passport.number:
+            return ""
+        link = reveal_link("passport", passport.passenger_id, "Show the number")
+        return format_html("{} &nbsp; {}", passport.masked_number, link)
 
     @display(description="validity")
     def validity_shown(self, passport: Passport) -> SafeString | str:
@@ -134,18 +156,43 @@ class PassportInline(PassengerPart):
 
 
 class HealthRecordInline(PassengerPart):
+    """What is there is shown to who said what for; what is not there yet is simply typed."""
+
     model = HealthRecord
     form = HealthRecordForm
     max_num = 1
-    fields = (
-        "nothing_to_declare",
-        "allergies",
-        "diet",
-        "medical_notes",
-        "medications",
-        "general_health",
-        ("physician_name", "physician_phone"),
-    )
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return _HEALTH_FIELDS if self._is_open(request, obj) else ("out_of_sight",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if self._is_open(request, obj) else ("out_of_sight",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self._is_open(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._is_open(request, obj)
+
+    def _is_open(self, request: HttpRequest, passenger: Any) -> bool:
+        return not self.was_shown(request, passenger) or is_revealed(request, "health", passenger.pk)
+
+    @display(description="health record")
+    def out_of_sight(self, record: HealthRecord) -> SafeString | str:
+        if record.pk is None:
+            return ""
+        return format_html("There is one. {}", reveal_link("health", record.passenger_id, "Show it"))
+
+
+_HEALTH_FIELDS = (
+    "nothing_to_declare",
+    "allergies",
+    "diet",
+    "medical_notes",
+    "medications",
+    "general_health",
+    ("physician_name", "physician_phone"),
+)
 
 
 class EmergencyContactInline(PassengerPart):
@@ -182,6 +229,9 @@ class PassengerLookFilter(LookFilter):
 
 @admin.register(Passenger)
 class PassengerAdmin(
+    NotedSearch,
+    RevealPages,
+    ReadLogLink,
     EmergencyCard,
     TravellerFormPage,
     PassengerReminders,
@@ -199,7 +249,14 @@ class PassengerAdmin(
     PassengerMoney,
     StaffAdmin,
 ):
-    actions_detail = (*PassengerMoney.actions_detail, "documents", "traveller_form", "emergency_card", "to_timeline")
+    actions_detail = (
+        *PassengerMoney.actions_detail,
+        "documents",
+        "traveller_form",
+        "emergency_card",
+        "to_timeline",
+        "readers",
+    )
     actions_list = ("to_board", "import_rows", "export_rows")
     form = PassengerForm
     inlines = (PassportInline, HealthRecordInline, EmergencyContactInline)

@@ -18,11 +18,11 @@ from unfold.decorators import action
 
 from trips.admin.base import day, is_id
 from trips.admin.files import may_open, pictures_of
-from trips.enums import DocumentKind, DocumentState
+from trips.enums import DocumentKind, DocumentState, ReadKind
 from trips.models import Document, Passenger, Passport
 from trips.papers.fields import GUARDED_MODELS
 from trips.permissions import may_see
-from trips.services import documents
+from trips.services import documents, reading
 
 REASONS = ("Blurred or cut off", "Wrong document", "Expired", "Not signed", "Name differs from the booking")
 
@@ -50,6 +50,10 @@ class ReviewDesk:
         after = request.GET.get("after", "")
         document = waiting.filter(pk__gt=after).first() if is_id(after) else waiting.first()
         pictures, told = pictures_of(document) if document else ([], "")
+        facts = _facts(request.user, document) if document else []
+        if document and document.kind == DocumentKind.PASSPORT_SCAN and document.passenger_id:
+            shows, people = ["trips.passport"], [document.passenger_id]
+            reading.note(request, ReadKind.REVIEW, shows=shows, people=people, what=f"document {document.pk}")
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
             "title": "Review documents",
@@ -57,7 +61,7 @@ class ReviewDesk:
             "count": waiting.count(),
             "pictures": pictures,
             "told": told,
-            "facts": _facts(request.user, document) if document else [],
+            "facts": facts,
             "reasons": REASONS,
             "skip_url": f"{reverse('admin:trips_document_review')}?after={document.pk}" if document else "",
             "skipped": bool(after),

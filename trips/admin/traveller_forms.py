@@ -25,14 +25,15 @@ from unfold.decorators import action, display
 
 from trips.admin.base import ReadOnly, badge, is_id
 from trips.admin.lists import FoldedSearch
-from trips.enums import LIVE_FORMS, FormState, FormStep
+from trips.enums import LIVE_FORMS, FormState, FormStep, ReadKind
 from trips.models import Batch, Passenger, TravellerForm
-from trips.services import traveller_links, traveller_review
+from trips.services import reading, traveller_links, traveller_review
 from trips.services.traveller_answers import signature_holds
 from trips.services.traveller_links import NoLink, Standing
 from trips.services.traveller_review import NotTaken
 
 LOG = logging.getLogger("trips.traveller")
+_GUARDED: dict[str, str] = {FormStep.PASSPORT: "trips.passport", FormStep.HEALTH: "trips.healthrecord"}
 REASONS = ("Name differs from the passport", "Passport number or date is wrong", "Something is missing")
 _COLOURS = {
     Standing.OPEN: "plain",
@@ -262,7 +263,8 @@ class TravellerFormAdmin(FoldedSearch, ReadOnly, ModelAdmin):
         user: Any = request.user
         parts = traveller_review.compare(form, user.has_perm) if form else []
         if form:
-            LOG.info("user %s opened form %s", user.pk, form.pk)
+            shows = [_GUARDED[part.code] for part in parts if part.code in _GUARDED and part.lines]
+            reading.note(request, ReadKind.REVIEW, shows=shows, people=[form.passenger_id], what=f"form {form.pk}")
         context = {
             **self.admin_site.each_context(request),
             "title": f"Review: {form.passenger}" if form else "Review forms",

@@ -11,6 +11,7 @@ from trips.models.paper_run import PaperRun, PaperRunRow
 from trips.models.payment import Payment
 from trips.models.people import Contact, ContactsApart, EmergencyContact, HealthRecord, Passenger, Passport
 from trips.models.programme import Flight, ItineraryItem, Transfer
+from trips.models.read_entry import ReadEntry, ReadPerson
 from trips.models.reminder import Reminder
 from trips.models.room import Room, RoomingLock, RoomPlace
 from trips.models.saved_filter import SavedFilter
@@ -41,6 +42,8 @@ __all__ = [
     "Passenger",
     "Passport",
     "Payment",
+    "ReadEntry",
+    "ReadPerson",
     "Reminder",
     "Room",
     "RoomPlace",

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests import factories
+from tests.pages import Read, read_log
 from tests.trips.papers.conftest import PNG, pdf
 from trips.models import DiscardedFile, Document
 from trips.models.document import file_wanted
@@ -114,13 +115,12 @@ def test_file_lies_under_a_random_key_outside_what_is_served(client, kept, priva
         _ = document.file.url
 
 
-def test_download_is_guarded_and_logged_without_names(client, kept, caplog):
+def test_download_is_guarded_and_stands_in_the_read_log(client, kept):
     document = kept(name="Greta Lindqvist.pdf")
     user = factories.StaffFactory(permissions=["trips.view_document"])
     client.force_login(user)
 
-    with caplog.at_level(logging.INFO, logger="trips.documents"):
-        answer = client.get(reverse("admin:trips_document_file", args=[document.pk]))
+    answer = client.get(reverse("admin:trips_document_file", args=[document.pk]))
 
     assert answer.content == content_of(document)
     names = (
@@ -137,7 +137,9 @@ def test_download_is_guarded_and_logged_without_names(client, kept, caplog):
         "nosniff",
         "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",
     ]
-    assert [r.getMessage() for r in caplog.records] == [f"user {user.pk} opened document {document.pk}"]
+    what = f"{document.get_kind_display()}, document {document.pk}"
+    people = [document.passenger_id] if document.passenger_id else []
+    assert read_log() == [Read(user, "file", what, people=people)]
 
 
 def test_name_on_the_way_out_ends_as_the_type_does(kept):

@@ -11,6 +11,7 @@ import pytest
 from django.urls import reverse
 
 from tests import factories
+from tests.pages import Read, read_log
 from tests.trips.reports.conftest import PEOPLE, traveller
 from trips.enums import Attendance, Occupancy
 from trips.models import Passenger
@@ -212,15 +213,16 @@ def test_somebody_who_is_no_staff_is_sent_to_the_login(client, baracoa):
     assert (answer.status_code, answer.url.startswith("/login/")) == (302, True)
 
 
-def test_log_tells_who_took_what_and_no_value(clerk, baracoa, caplog):
-    factories.PassportFactory(passenger=traveller(baracoa, "Ada", "Almqvist"), number="X5550001")
+def test_read_log_tells_who_took_what_of_whom(clerk, baracoa):
+    ada = traveller(baracoa, "Ada", "Almqvist")
+    factories.PassportFactory(passenger=ada, number="X5550001")
     client = clerk(*PASSPORTS)
-    caplog.set_level(logging.INFO, "trips.reports")
 
     answer = downloaded(client, baracoa, "airline", "pdf")
 
+    what = f"Manifest, for the airline – {baracoa}, as pdf"
     user = answer.wsgi_request.user
-    assert ours(caplog) == [f"user {user.pk} took report manifest/airline of trip {baracoa.pk} as pdf"]
+    assert read_log() == [Read(user, "report", what, shows="trips.passport", people=[ada.pk])]
 
 
 def test_pdf_prints_names_with_their_accents(clerk, baracoa):
@@ -264,7 +266,7 @@ def test_page_takes_the_same_queries_for_one_and_for_three(clerk, baracoa, djang
     client = clerk(*PASSPORTS)
     client.get(page_url(baracoa))
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(12):
         page = client.get(page_url(baracoa))
 
     assert page.context["table"].count == travellers

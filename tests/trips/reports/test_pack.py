@@ -9,6 +9,7 @@ import pyzipper
 from django.urls import reverse
 
 from tests import factories
+from tests.pages import Read, read_log
 from tests.trips.reports.conftest import traveller
 from trips.models import ItineraryItem, SentReport
 
@@ -115,18 +116,20 @@ def test_pack_can_be_kept_as_sent(clerk, baracoa):
     assert {copy[2] for copy in kept} == {"pdf"}
 
 
-def test_log_tells_what_the_pack_held_and_not_its_password(clerk, baracoa, caplog):
-    traveller(baracoa, "Ada", "Almqvist")
+def test_read_log_tells_what_the_pack_held_and_no_log_its_password(clerk, baracoa, caplog):
+    ada = traveller(baracoa, "Ada", "Almqvist")
     client = clerk()
     caplog.set_level(logging.INFO)
 
     user = client.post(pack_url(baracoa), {"password": CHOSEN}).wsgi_request.user
 
-    assert [record.getMessage() for record in caplog.records if record.name == "trips.reports"] == [
-        f"user {user.pk} took the departure pack of trip {baracoa.pk}: "
-        "manifest/hotel, manifest/ground, arrivals/standard, rooming/standard"
+    manifests = ("Manifest, for the hotel", "Manifest, for the ground operator")
+    titles = (*manifests, "Arrivals", "Rooming list, without passports")
+    assert read_log() == [
+        Read(user, "report", f"{title} – {baracoa}, in the departure pack", people=[ada.pk]) for title in titles
     ]
     assert CHOSEN not in caplog.text
+    assert CHOSEN not in "".join(entry.what for entry in read_log())
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
