@@ -18,6 +18,13 @@ Fiona Gia Greta Hana Hugo Ilse Imani Ines Ivo Jana Jonas Juno Kai Kofi Lara Leil
 Milo Mina Nadia Nico Nora Odin Olga Omar Otto Petra Pia Quinn Rafi Rhea Rosa Said Selma Silas Tara Theo Tilda Uma
 Vera Viktor Wanda Xenia Yara Yusuf Zara Zeno"""
 )
+MEN = frozenset(
+    _words(
+        """Amir Arlo Bela Bruno Ciro Dario Elio Emil Enzo Felix Hugo Ivo Jonas Kai Kofi Levi Luca Malik Milo Nico Odin
+Omar Otto Rafi Said Silas Theo Viktor Yusuf Zeno"""
+    )
+)
+EITHER = frozenset({"Juno", "Quinn"})  # of a woman or a man
 # Surnames of two halves: nobody is likely to be called Fernwick or Saltmere, and there are thousands.
 _SURNAME_STARTS = _words(
     """Alder Amber Ash Birch Bram Brook Cedar Clay Cliff Clover Copper Corn Dove Elder Elm Fern Flint Fox Frost Gold
@@ -89,6 +96,11 @@ class Inventor:
         """Somebody of the same family, reached by the same e-mail and phone."""
         others = [name for name in FIRST_NAMES if name != person.first]
         return Person(self._rng.choice(others), person.last, person.email, person.phone)
+
+    def elsewhere(self, person: Person) -> Person:
+        """The same person under another e-mail and phone, as from work."""
+        address = f"{person.first}.{person.last}.work@example.com".lower()
+        return Person(person.first, person.last, address, self._phones.pop())
 
     def any_phone(self) -> str:
         """A number that may be somebody's."""

@@ -15,9 +15,8 @@ from ghl_sync.sandbox.store import Contact, Opportunity, Store
 
 SIZES = ("small", "real")
 _SEED = 19
+_CONTACTS = 50
 _VENDORS = ("Harbour Tours", "Blue Lantern Travel", "Casa Mirador Stays", "Old Quarter Guides")
-CONTACTS = 50
-PASSENGERS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,9 @@ _TRIPS = (
     _Plan("Matanzas Coast Ride", 95, 5, 8, 4, "People To People", 3),
 )
 
+# Which of the grown-up travellers (counted from 0) books once more with another e-mail and phone, and on which trip.
+_COME_BACK = ((29, 2), (32, 3))
+
 
 def fill(store: Store, size: str, today: dt.date | None = None) -> None:
     """Add the seed's records; the same size and day give the same account but for the ids.
@@ -76,7 +78,7 @@ class _Small:
     def fill(self) -> None:
         self.store.add_options("trip_vendor", _VENDORS)
         self.store.add_options("trip_name", [plan.name for plan in _TRIPS])
-        contacts = [self.contact() for _ in range(CONTACTS)]
+        contacts = [self.contact(self.inventor.person()) for _ in range(_CONTACTS)]
         organisers, families = contacts[:6], contacts[6:]
         made = [self.trip(number, plan, organisers[number % len(organisers)]) for number, plan in enumerate(_TRIPS)]
         seats = [number for number, plan in enumerate(_TRIPS) for _ in range(plan.travellers)]
@@ -85,10 +87,11 @@ class _Small:
             contact = families[position % len(families)]
             passengers.append(self.passenger(contact, number, again=position >= len(families)))
         passengers.append(self.passenger(contacts[-1], None, again=True))
+        for position, number in _COME_BACK:
+            self.come_back(families[position], number)
         self.problems(made, passengers)
 
-    def contact(self) -> Contact:
-        person = self.inventor.person()
+    def contact(self, person: Person) -> Contact:
         street, town, postal_code = self.inventor.address()
         made = self.store.add_contact(
             first_name=person.first,
@@ -119,7 +122,7 @@ class _Small:
             "final_payment": (start - dt.timedelta(days=45)).isoformat(),
             "nights_total": plan.nights,
             "max_passengers": plan.places,
-            "passenger_count": plan.travellers,
+            "passenger_count": plan.travellers + sum(trip == number for _, trip in _COME_BACK),
             "trip_standard_level_pricing": 1000 + 50 * self.rng.randint(6, 60),
             "trip_vendor": _VENDORS[plan.vendor],
             "travel_category": plan.category,
@@ -151,6 +154,12 @@ class _Small:
             stage=_passenger_stage(plan),
             fields=fields,
         )
+
+    def come_back(self, contact: Contact, number: int) -> None:
+        """An adult who travels again, under another address: over there nothing tells that it is one person."""
+        other = self.contact(self.inventor.elsewhere(self.people[contact.id]))
+        booked = self.passenger(other, number, again=False)
+        self.store.edit(booked.id, fields={"is_child": None})
 
     def details(self, person: Person) -> dict[str, Any]:
         rng, inventor = self.rng, self.inventor
@@ -196,6 +205,7 @@ class _Small:
         self.store.edit(passengers[0].id, fields={"passport_expire": expires})
         self.store.edit(passengers[9].id, fields={"passport_number": None, "passport_expire": None})
         self.store.set_raw(trips[1].id, "max_passengers", "about twelve")
+        self.store.edit(trips[7].id, stage="TripScheduled")  # over, and nobody has closed it
 
 
 def _trip_stage(plan: _Plan) -> str:

@@ -81,7 +81,9 @@ def test_the_small_seed_is_small_and_has_its_problems(small: Store) -> None:
     trips, passengers = fields_of(small, "TripBooking"), fields_of(small, "Passenger")
     names = Counter(row.name for row in small.opportunities("TripBooking"))
     aboard = Counter(fields.get("trip_id") for fields in passengers)
-    assert (len(trips), len(passengers), len(small.contacts())) == (12, 60, 50)
+    assert (len(trips), len(passengers), len(small.contacts())) == (12, 62, 52)
+    people = Counter((row.first_name, row.last_name) for row in small.contacts())
+    assert sum(count == 2 for count in people.values()) == 2
     assert len({fields["trip_vendor"] for fields in trips}) == 4
     assert [name for name, count in names.items() if count > 1] == ["Matanzas Coast Ride"]
     assert aboard[None] == 1
@@ -96,6 +98,10 @@ def test_the_small_seed_is_small_and_has_its_problems(small: Store) -> None:
         ("2027-01-04", "Havana Jazz Week")
     ]
     assert sum("passport_number" not in fields for fields in passengers) == 1
+    over = [row.name for row, fields in zip(small.opportunities("TripBooking"), trips, strict=True)
+            if fields["end_date"] < TODAY.isoformat()
+            and small.stage("TripBooking", row.stage_id).name != "TripComplete"]  # fmt: skip
+    assert over == ["Cienfuegos Choir Visit"]
 
 
 def test_the_small_seed_lies_around_today(small: Store) -> None:

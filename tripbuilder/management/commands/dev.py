@@ -17,11 +17,10 @@ from django.db import Error, OperationalError, close_old_connections
 from ghl_sync.conf import config
 from ghl_sync.models import Alarm, Link
 from ghl_sync.sandbox.hooks import public_key
+from tripbuilder.demo import SANDBOX_LOCATION, SANDBOX_TOKEN
 from tripbuilder.supervisor import HOST, Stopped, Supervisor, port_is_free
 from trips.models import Contact, Passenger, Trip
 
-SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - it opens nothing but the stand-in
-SANDBOX_LOCATION = "sandbox-location"
 DEMO_USER, DEMO_PASSWORD = "admin", "tripbuilder"
 
 
@@ -120,8 +119,11 @@ class Command(BaseCommand):
         supervisor.start("sandbox", "ghl_sandbox", "--port", str(port), "--seed", seed, *hooks)
         supervisor.wait_for(port)
         supervisor.run("ghl_setup", "--apply")
-        if empty and supervisor.run("pull_ghl", "--full", "--no-progress") != 0:
+        if not empty:
+            return
+        if supervisor.run("pull_ghl", "--full", "--no-progress") != 0:
             self.stderr.write("The first pull from the sandbox did not succeed; the next scheduled one tries again.")
+        supervisor.run("fill_demo")
 
     def _login(self, *, demo: bool) -> str:
         """Name and password of someone who may log in; makes the first user where there is none."""
