@@ -129,6 +129,18 @@ def test_parts_that_a_person_may_not_see_are_counted_and_not_named(client):
     assert Passport.objects.get().number == "X5559876"
 
 
+def test_a_part_without_a_page_of_its_own_is_named_without_a_link(admin_client):
+    passport = factories.PassportFactory(number="X5550001")
+    with recorded(kind=BatchKind.IMPORT, title="Import", by=None) as work:
+        work.change(passport, number="X5559876")
+        work.change(passport.passenger, preferred_name="Ada")
+
+    lines = admin_client.get(f"{LIST}{work.batch.pk}/change/").context["lines"]
+
+    name, page = str(passport.passenger), f"/trips/passenger/{passport.passenger_id}/change/"
+    assert {(line.kind, line.name, line.url) for line in lines} == {("Passport", name, ""), ("Passenger", name, page)}
+
+
 def test_pages_offer_no_change_and_no_delete(admin_client):
     batch, _contact = moved(None)
 

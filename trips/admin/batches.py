@@ -116,13 +116,12 @@ class BatchAdmin(ReadOnly, ModelAdmin):
 
     def _line(self, row: BatchRow, name: str) -> Line:
         model: Any = apps.get_model(row.model)
-        there = name and self.admin_site.is_registered(model)
-        url = reverse(f"{self.admin_site.name}:trips_{model._meta.model_name}_change", args=[row.object_pk])
+        url = ""
+        if name and self.admin_site.is_registered(model):  # a passport or a place in a room has no page of its own
+            url = reverse(f"{self.admin_site.name}:trips_{model._meta.model_name}_change", args=[row.object_pk])
         outcome = badge(row.get_outcome_display(), _COLOURS[row.outcome]) if row.outcome else ""
         kind = str(model._meta.verbose_name).capitalize()
-        return Line(
-            kind, name or f"no. {row.object_pk}", url if there else "", row.get_verb_display(), outcome, row.reason
-        )
+        return Line(kind, name or f"no. {row.object_pk}", url, row.get_verb_display(), outcome, row.reason)
 
     @display(description="state")
     def state(self, batch: Any) -> SafeString | str:
