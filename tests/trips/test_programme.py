@@ -108,7 +108,7 @@ def test_entry_is_added_and_the_next_form_goes_on_where_it_ended(admin_client, a
         ),
         ({"ends_at": "09:00"}, {"ends_at": ["It ends at 09:00 and has no start; give it one."]}),
         ({"title": "  "}, {"title": ["This field is required."]}),
-        ({"day": "2027-02-30"}, {"day": ["Enter a valid date."]}),
+        ({"day": "2027-02-30"}, {"day": ["'2027-02-30' is not a day of the calendar."]}),
     ],
 )
 def test_entry_that_cannot_be_is_refused_and_keeps_what_was_typed(admin_client, trip, typed, expected):

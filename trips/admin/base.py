@@ -29,9 +29,9 @@ from unfold.contrib.filters.admin import RadioFilter
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from trips import rules
-from trips.admin.days import DayField
 from trips.admin.lists import StaffChangeList, StaffPaginator
 from trips.admin.saved_filters import SavedFilters
+from trips.days import DayField
 from trips.forms import RENDERED, RuledForm
 from trips.permissions import may_see
 from trips.querysets import flagged

@@ -18,8 +18,8 @@ from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminTextInputWidget
 
 from trips import rules
 from trips.admin.base import said
-from trips.admin.days import DayField
 from trips.dates import add_months
+from trips.days import DayField
 from trips.models import Trip
 from trips.permissions import may_see
 from trips.services import lifecycle, programme

@@ -8,6 +8,7 @@ from django import forms
 
 from trips import programme_rules
 from trips.admin.choosing import chooser
+from trips.days import DayField
 from trips.enums import SEATED, Leg
 from trips.forms import RuledForm
 from trips.models import Flight, ItineraryItem, Passenger, Transfer, Trip
@@ -50,6 +51,7 @@ class ItineraryForm(ProgrammeForm):
     class Meta:
         model = ItineraryItem
         fields: ClassVar[list[str]] = ["day", "starts_at", "ends_at", "title", "place", "note"]
+        field_classes: ClassVar[dict[str, type[forms.Field]]] = {"day": DayField}
         widgets: ClassVar[dict[str, forms.Widget]] = {
             "day": _day(),
             "starts_at": _time(),
@@ -85,6 +87,7 @@ class FlightForm(ProgrammeForm):
             "booking_code",
             "note",
         ]
+        field_classes: ClassVar[dict[str, type[forms.Field]]] = {"leaves_on": DayField, "arrives_on": DayField}
         widgets: ClassVar[dict[str, forms.Widget]] = {
             "leg": forms.Select(_PLAIN),
             "number": _text(placeholder="AA 123"),
@@ -142,6 +145,7 @@ class TransferForm(ProgrammeForm):
             "flights",
             "note",
         ]
+        field_classes: ClassVar[dict[str, type[forms.Field]]] = {"day": DayField}
         widgets: ClassVar[dict[str, forms.Widget]] = {
             "leg": forms.Select(_PLAIN),
             "day": _day(),

@@ -10,6 +10,7 @@ from django.core.validators import RegexValidator
 from unfold.widgets import INPUT_CLASSES
 
 from trips.dates import add_months
+from trips.days import DayField
 from trips.reports.pack import LEAST_PASSWORD
 
 
@@ -25,8 +26,8 @@ class DayInput(forms.DateInput):
 class DaysForm(forms.Form):
     """Both ends may stay empty. Unbound it holds the next twelve months."""
 
-    first = forms.DateField(label="Departures from", required=False, widget=DayInput)
-    last = forms.DateField(label="to", required=False, widget=DayInput)
+    first = DayField(label="Departures from", required=False, widget=DayInput)
+    last = DayField(label="to", required=False, widget=DayInput)
 
     def __init__(self, data: Any = None, *, today: dt.date) -> None:
         self.usual = (today, add_months(today, 12))

@@ -1,8 +1,6 @@
 """From the text of a cell to a value, and back: what cannot be read is refused by name, and nothing is guessed.
 
-Cells arrive as text (`trips.services.sheets` turns a spreadsheet's own days and numbers into it). A day written with
-numbers that can be read two ways is refused, and so is a year of two digits: a passport's expiry ten years off or a
-birthday with day and month swapped is found at the airport.
+Cells arrive as text (`trips.services.sheets` turns a spreadsheet's own days and numbers into it).
 """
 
 from __future__ import annotations
@@ -15,31 +13,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.utils import formats
 from import_export.widgets import Widget
 
+from trips.days import read_day
 from trips.rules import e164
 from trips.text import fold_name
 
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_FULL = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
-_ISO = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?)?", re.ASCII)
-_NUMBERS = re.compile(r"(\d{1,2})\s*[-/.]\s*(\d{1,2})\s*[-/.]\s*(\d{2}|\d{4})", re.ASCII)
-_DAY_FIRST = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?[\s./-]+([a-z]+)[\s.,/-]+(\d{2}|\d{4})", re.ASCII)
-_MONTH_FIRST = re.compile(r"([a-z]+)[\s./-]+(\d{1,2})(?:st|nd|rd|th)?[\s.,/-]+(\d{2}|\d{4})", re.ASCII)
 _MONEY = re.compile(r"-?(\d+|\d{1,3}(,\d{3})+)(\.\d{1,2})?", re.ASCII)
 _YES, _NO = {"yes", "y", "true", "1", "x"}, {"no", "n", "false", "0"}
 _MOST_LISTED = 15
@@ -80,54 +59,12 @@ class Phone(Reader):
 
 class Day(Reader):
     def read(self, text: str) -> dt.date:
-        plain = text.casefold()
-        if found := _ISO.fullmatch(plain):
-            return _day(text, int(found[1]), int(found[2]), int(found[3]))
-        if found := _NUMBERS.fullmatch(plain):
-            first, second = int(found[1]), int(found[2])
-            year = _year(text, found[3])
-            if first != second and first <= 12 and second <= 12:
-                one, other = dt.date(year, first, second), dt.date(year, second, first)
-                raise ValueError(
-                    f"{text!r} can be {_said(one)} or {_said(other)}. Write it as {one.isoformat()} or "
-                    f"{other.isoformat()}."
-                )
-            month, day = (first, second) if first <= 12 else (second, first)
-            return _day(text, year, month, day)
-        if found := _DAY_FIRST.fullmatch(plain):
-            return _day(text, _year(text, found[3]), _month(text, found[2]), int(found[1]))
-        if found := _MONTH_FIRST.fullmatch(plain):
-            return _day(text, _year(text, found[3]), _month(text, found[1]), int(found[2]))
-        raise ValueError(f"{text!r} does not read as a date. Write it as 2027-03-01 or 1 Mar 2027.")
+        return read_day(text)
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> Any:
         if value is None or kwargs.get("force_native_type"):
             return value
         return value.isoformat()
-
-
-def _said(day: dt.date) -> str:
-    return formats.date_format(day, "j M Y")
-
-
-def _year(text: str, digits: str) -> int:
-    if len(digits) == 2:
-        raise ValueError(f"{text!r} has a year of two digits. Write all four.")
-    return int(digits)
-
-
-def _month(text: str, word: str) -> int:
-    for number, (short, full) in enumerate(zip(_MONTHS, _FULL, strict=True), 1):
-        if word in {short, full, "sept" if number == 9 else full}:
-            return number
-    raise ValueError(f"{text!r} names no month. Write it as 2027-03-01 or 1 Mar 2027.")
-
-
-def _day(text: str, year: int, month: int, day: int) -> dt.date:
-    try:
-        return dt.date(year, month, day)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a day of the calendar.") from None
 
 
 class Money(Reader):

@@ -13,6 +13,7 @@ from django.utils import formats, timezone
 
 from trips import rules
 from trips.choices import suggestions
+from trips.days import DayField
 from trips.enums import REQUIRED_DOCUMENTS, DocumentKind, FormSigner, FormStep
 from trips.forms import RuledForm
 from trips.gaps import HEALTH_TEXTS
@@ -76,6 +77,7 @@ class DetailsForm(TravellerModelForm):
     class Meta:
         model = Passenger
         fields = FIELDS[FormStep.DETAILS]
+        field_classes: ClassVar[dict[str, type[forms.Field]]] = {"date_of_birth": DayField}
         widgets: ClassVar[dict[str, forms.Widget]] = {"date_of_birth": _day_input()}
         labels: ClassVar[dict[str, str]] = {
             "legal_first_name": "First name, as in the passport",
@@ -95,6 +97,7 @@ class PassportForm(TravellerModelForm):
     class Meta:
         model = Passport
         fields = FIELDS[FormStep.PASSPORT]
+        field_classes: ClassVar[dict[str, type[forms.Field]]] = {"expires_on": DayField}
         widgets: ClassVar[dict[str, forms.Widget]] = {
             "number": forms.TextInput(attrs={"autocapitalize": "characters", "spellcheck": "false", "maxlength": "40"}),
             "expires_on": _day_input(),

@@ -248,7 +248,7 @@ def test_days_narrow_the_departures(clerk, days, names):
 @pytest.mark.parametrize(
     ("days", "sentence"),
     [
-        ({"first": "2027-02-30", "last": ""}, "Enter a valid date."),
+        ({"first": "2027-02-30", "last": ""}, "&#x27;2027-02-30&#x27; is not a day of the calendar."),
         ({"first": "2027-03-02", "last": "2027-03-01"}, "2027-03-01 is before 2027-03-02"),
     ],
 )
