@@ -484,6 +484,14 @@ def test_what_is_no_signature_is_refused(phone, typed, sentence):
     assert TravellerForm.objects.get().state == "open"
 
 
+def test_a_signature_without_a_name_asks_for_it(phone):
+    phone.fill_all()
+
+    answer = phone.sign(name="", intent="")
+
+    assert answer.context["typed"].errors == {"name": ["Please fill this in."]}
+
+
 def test_nothing_is_signed_before_each_step_has_its_answer(phone):
     phone.fill_all(ALL[:2])
 
@@ -903,6 +911,17 @@ def test_files_are_taken_only_where_they_are_switched_on(greta, settings, sheet)
     settings.TRAVELLER_UPLOADS = False
     assert phone.get("documents/").status_code == 404
     assert phone.get("sign/").status_code == 200
+
+
+def test_an_empty_file_is_named_and_none_at_all_asked_for(greta, uploads, sheet):  # noqa: F811
+    _form, token = linked(greta, ["documents"])
+    phone = Phone(token)
+
+    empty = phone.post(f"{phone.here}documents/", {"kind": "passport_scan", "file": sheet("scan.pdf", b"")})
+    none = phone.post(f"{phone.here}documents/", {"kind": "passport_scan"})
+
+    assert empty.context["upload"].errors == {"file": ["“scan.pdf” is empty (0 bytes). Choose the file again."]}
+    assert none.context["upload"].errors == {"file": ["Choose a file first."]}
 
 
 def standing_of(passenger):

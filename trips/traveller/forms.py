@@ -23,6 +23,7 @@ from trips.services.traveller_answers import FIELDS, KEEP, LATER, NEW, Values, p
 
 # Of the traveller's record, and nothing that the traveller could mend.
 _NOT_THEIRS = ("minor_without_guardian", "on_this_trip_already", "trip_is_full", "number_taken", "child_flag_disagrees")
+FILL_IN = "Please fill this in."
 TOO_LONG = "Keep this to %(limit_value)d characters; it has %(show_value)d."
 # What a step is called for the one who fills it in, where that is not its label.
 _TITLES = {FormStep.DETAILS: "Your details"}
@@ -48,7 +49,7 @@ class TravellerModelForm(RuledForm):
         super().__init__(*args, **kwargs)
         for name, one in self.fields.items():
             one.required = name in self.needed
-            one.error_messages["required"] = "Please fill this in."
+            one.error_messages["required"] = FILL_IN
             one.widget.attrs.setdefault("autocomplete", _AUTOCOMPLETE.get(name, "off"))
             if most := one.widget.attrs.get("maxlength"):
                 # An encrypted column has no length of its own, and a browser's word for it is no limit.
@@ -196,7 +197,10 @@ class HowForm(forms.Form):
 
 class UploadForm(forms.Form):
     kind = forms.ChoiceField(label="It is", choices=[(kind, DocumentKind(kind).label) for kind in REQUIRED_DOCUMENTS])
-    file = forms.FileField(label="File or photo")
+    # An empty file is refused by the service, which names it.
+    file = forms.FileField(
+        label="File or photo", allow_empty_file=True, error_messages={"required": "Choose a file first."}
+    )
 
 
 class SignForm(forms.Form):
@@ -207,6 +211,8 @@ class SignForm(forms.Form):
 
     def __init__(self, *args: Any, signer: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ("name", "relationship"):
+            self.fields[name].error_messages["required"] = FILL_IN
         self.fields["name"].widget.attrs["autocomplete"] = "name"
         self.fields["relationship"].widget.attrs["autocomplete"] = "off"
         if signer == FormSigner.TRAVELLER:
