@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.validators import RegexValidator
+from django.utils.formats import date_format
 from unfold.widgets import INPUT_CLASSES
 
 from trips.dates import add_months
@@ -37,7 +38,8 @@ class DaysForm(forms.Form):
         typed = super().clean() or {}
         first, last = typed.get("first"), typed.get("last")
         if first and last and last < first:
-            self.add_error("last", f"{last:%Y-%m-%d} is before {first:%Y-%m-%d}; give a later day or leave it empty.")
+            told = f"{date_format(last)} is before {date_format(first)}; give a later day or leave it empty."
+            self.add_error("last", told)
         return typed
 
     def range(self) -> tuple[dt.date | None, dt.date | None]:

@@ -82,8 +82,7 @@ class Column(Field):
         return self.widget.render(self.value_of(instance), **kwargs)
 
     def shown(self, value: Any) -> str:
-        shown = self.widget.render(value)
-        return "" if shown is None else str(shown)
+        return self.widget.shown(value)
 
 
 class TagsColumn(Column):

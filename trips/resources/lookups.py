@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.db.models import Q
+from django.utils import formats
 
 from trips.models import Contact, Trip, Vendor
 from trips.resources.readers import Reader
@@ -66,7 +67,7 @@ class TripReader(Reference):
         return Trip.objects.filter(name_key=fold_name(text)[:255]).order_by("pk")
 
     def called(self, row: Trip) -> str:
-        when = row.departs_on.isoformat() if row.departs_on else "no dates"
+        when = formats.date_format(row.departs_on) if row.departs_on else "no dates"
         return f"no. {row.pk}, {when}, key {row.uid}"
 
 

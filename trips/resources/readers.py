@@ -13,9 +13,11 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils import formats
 from import_export.widgets import Widget
 
 from trips.days import read_day
+from trips.money import money
 from trips.rules import e164
 from trips.text import fold_name
 
@@ -25,7 +27,10 @@ _MOST_LISTED = 15
 
 
 class Reader(Widget):
-    """Text. `clean` gets what stands in the cell, never empty; `render` gives what an export writes there."""
+    """Text. `clean` gets what stands in the cell, never empty; `render` gives what an export writes there.
+
+    `shown` is for people, in the preview of an import.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,6 +45,9 @@ class Reader(Widget):
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> Any:
         return "" if value is None else str(value)
+
+    def shown(self, value: Any) -> str:
+        return str(self.render(value))
 
 
 class EMail(Reader):
@@ -66,6 +74,9 @@ class Day(Reader):
             return value
         return value.isoformat()
 
+    def shown(self, value: Any) -> str:
+        return "" if value is None else formats.date_format(value)
+
 
 class Money(Reader):
     def read(self, text: str) -> Decimal:
@@ -82,6 +93,9 @@ class Money(Reader):
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> Any:
         return "" if value is None else value
+
+    def shown(self, value: Any) -> str:
+        return money(value)
 
 
 class Whole(Reader):
