@@ -137,6 +137,7 @@ class WorkList:
             "total": Passenger.objects.unlinked().count(),
             "may_assign": may_assign,
             "sure": sum(1 for group in groups if group.sure),
+            "offered": any(group.likely for group in groups),
             "media": self.media + _search(site, 0).media + forms.Media(js=("ghl_sync/unlinked.js",)),  # type: ignore[attr-defined]
         }
         return TemplateResponse(request, "admin/ghl_sync/unlinked.html", context)
@@ -147,28 +148,12 @@ class WorkList:
         if "many" in request.POST:
             return self._assign_many(request)
         form = AssignForm(request.POST)
-        back = _back(request)
         if not form.is_valid():
             for errors in form.errors.values():
                 messages.error(request, " ".join(map(str, errors)))
-            return back
-        with transaction.atomic():
-            # Held from counting the seats to taking them: two at once do not both get the last one.
-            # Passengers before the trip, as on a passenger's own page, so that the two never wait for each other.
-            ids = list(form.passengers().select_for_update().order_by("pk").values_list("pk", flat=True))
-            trip = enrolment.hold(form.chosen().pk)
-            refusal = _too_many(request.user, trip, ids)
-            if not refusal:
-                title = f"Passengers linked to {trip}"
-                with recorded(kind=BatchKind.CHANGE, title=title, by=request.user) as recorder:
-                    count = resolve.assign_trip(ids, trip, recorder)
-        if refusal:
-            messages.error(request, refusal)
-            return back
-        level = messages.SUCCESS if count else messages.WARNING
-        told = f"{said(count, 'passenger', 'passengers')} linked to {trip}."
-        messages.add_message(request, level, with_undo(told, _kept(recorder)))
-        return back
+            return _back(request)
+        trip = form.chosen()
+        return _linked(request, [(trip.pk, form.passengers())], f"Passengers linked to {trip}", str(trip))
 
     def _assign_many(self, request: HttpRequest) -> HttpResponse:
         """The ticked groups in one batch with one undo; a trip without the seats for its group is told and left out."""
@@ -176,30 +161,9 @@ class WorkList:
         if not form.is_valid():
             messages.error(request, " ".join(map(str, form.errors["ticked"])))
             return _back(request)
-        linked, refused = 0, []
-        chosen = form.cleaned_data["ticked"]
-        with transaction.atomic():
-            # All passengers before the first trip, and trips by their number, as everywhere: nobody waits in a circle.
-            wanted = [(trip_id, list(_people(group).values_list("pk", flat=True))) for group, trip_id in chosen]
-            everybody = Passenger.objects.filter(pk__in=[pk for _trip_id, ids in wanted for pk in ids])
-            list(everybody.select_for_update().order_by("pk").values_list("pk", flat=True))
-            there = set(Trip.objects.filter(pk__in=[trip_id for trip_id, _ids in wanted]).values_list("pk", flat=True))
-            title = f"Passengers of {said(len(chosen), 'group', 'groups')} linked to their trips"
-            with recorded(kind=BatchKind.CHANGE, title=title, by=request.user) as recorder:
-                for trip_id, ids in sorted(wanted):
-                    if trip_id not in there:
-                        continue  # deleted meanwhile; the group is still on the page
-                    trip = enrolment.hold(trip_id)
-                    if refusal := _too_many(request.user, trip, ids):
-                        refused.append(refusal)
-                    else:
-                        linked += resolve.assign_trip(ids, trip, recorder)
-        for refusal in refused:
-            messages.error(request, refusal)
-        told = f"{said(linked, 'passenger', 'passengers')} linked to their trips."
-        level = messages.SUCCESS if linked else messages.WARNING
-        messages.add_message(request, level, with_undo(told, _kept(recorder)))
-        return _back(request)
+        chosen = [(trip_id, _people(group)) for group, trip_id in form.cleaned_data["ticked"]]
+        title = f"Passengers of {said(len(chosen), 'group', 'groups')} linked to their trips"
+        return _linked(request, chosen, title, "their trips")
 
     def _make_trip(self, request: HttpRequest) -> HttpResponse:
         """The trip that a group names and nobody here knows, and its passengers on it: one batch, one undo."""
@@ -222,6 +186,34 @@ class WorkList:
         )
         messages.success(request, with_undo(told, _kept(recorder)))
         return _back(request)
+
+
+def _linked(request: HttpRequest, chosen: list[tuple[int, Any]], title: str, whereto: str) -> HttpResponse:
+    """Link the passengers of each query to the trip with its number, as one batch, and tell what came of it."""
+    count, refused = 0, []
+    with transaction.atomic():
+        # Held from counting the seats to taking them: two at once do not both get the last one. All passengers before
+        # the first trip, as on a passenger's own page, and trips by their number: nobody waits in a circle.
+        wanted = [(trip_id, list(people.values_list("pk", flat=True))) for trip_id, people in chosen]
+        everybody = Passenger.objects.filter(pk__in=[pk for _trip_id, ids in wanted for pk in ids])
+        list(everybody.select_for_update().order_by("pk").values_list("pk", flat=True))
+        there = set(Trip.objects.filter(pk__in=[trip_id for trip_id, _ids in wanted]).values_list("pk", flat=True))
+        with recorded(kind=BatchKind.CHANGE, title=title, by=request.user) as recorder:
+            for trip_id, ids in sorted(wanted):
+                if trip_id not in there:
+                    continue  # deleted meanwhile; the group is still on the page
+                trip = enrolment.hold(trip_id)
+                if refusal := _too_many(request.user, trip, ids):
+                    refused.append(refusal)
+                else:
+                    count += resolve.assign_trip(ids, trip, recorder)
+    for refusal in refused:
+        messages.error(request, refusal)
+    if count or not refused:
+        told = f"{said(count, 'passenger', 'passengers')} linked to {whereto}."
+        level = messages.SUCCESS if count else messages.WARNING
+        messages.add_message(request, level, with_undo(told, _kept(recorder)))
+    return _back(request)
 
 
 def _people(group: Group) -> Any:
