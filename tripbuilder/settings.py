@@ -403,7 +403,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             | {"active": _is_synced_records},
             _page("Field rules", "rule", "admin:ghl_sync_fieldrule_changelist", "ghl_sync.fieldrule"),
             _page("Fields and drop-downs", "list_alt", "admin:ghl_sync_remotefield_changelist", "ghl_sync.remotefield"),
-            _page("Fetching and comparing", "cloud_download", "admin:ghl_sync_run_changelist", "ghl_sync.run"),
+            _page("Fetches and comparisons", "cloud_download", "admin:ghl_sync_run_changelist", "ghl_sync.run"),
             _page("Webhooks", "notifications", "admin:ghl_sync_webhookevent_changelist", "ghl_sync.webhookevent"),
         ],
     },
@@ -412,7 +412,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
         "items": [
             _page("Reminders", "outgoing_mail", "admin:trips_reminder_changelist", "trips.reminder"),
             _page("Batches", "undo", "admin:trips_batch_changelist", "trips.batch"),
-            _page("Papers made", "print", "admin:trips_paperrun_changelist", "trips.paperrun"),
+            _page("Runs of papers", "print", "admin:trips_paperrun_changelist", "trips.paperrun"),
             _page("Paper templates", "edit_document", "admin:trips_papertemplate_changelist", "trips.papertemplate"),
             _page("Read log", "visibility", "admin:trips_readentry_changelist", "trips.readentry"),
             _page("Users", "group", "admin:auth_user_changelist", "auth.user"),

@@ -108,7 +108,11 @@ def _owner_id(session: Session, link: Link, local: Local) -> str:
     """The id over there of the contact this opportunity will belong to; ends this try when there is none yet."""
     contact = owner(session, local)
     if contact is None:
-        state.park(link, "The trip has no lead organiser. Choose one, or set GHL_FALLBACK_CONTACT_EMAIL.")
+        state.park(
+            link,
+            "The trip has no lead organiser, and GoHighLevel takes no trip without one: choose one and save. "
+            "(Administrators: GHL_FALLBACK_CONTACT_EMAIL can name one for all such trips.)",
+        )
         raise Ended(Result.FAILED)
     theirs = Link.objects.filter(kind=Kind.CONTACT, object_id=contact.pk).first()
     if theirs is None or not theirs.remote_id:

@@ -29,7 +29,8 @@ class Run(models.Model):
     cancel_asked_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
     class Meta:
-        verbose_name = "run"
+        verbose_name = "fetch or comparison"
+        verbose_name_plural = "fetches and comparisons"
         ordering = ["-pk"]
         constraints = [
             # Two pulls at once would do each other's work twice.

@@ -511,7 +511,7 @@ def test_a_pull_is_started_watched_and_cancelled(
         run = eventually(lambda: Run.objects.filter(mode="full", started_by__username="ada").first())
         eventually(lambda: Run.objects.get(pk=run.pk).finished_at, what="the cancelled pull did not end")
         expect(desk.page.get_by_text("Nothing is being fetched or compared at this moment.")).to_be_visible()
-    desk.go_to("Fetching and comparing")
+    desk.go_to("Fetches and comparisons")
     desk.says("Cancelled by ada")
 
     run.refresh_from_db()

@@ -410,7 +410,10 @@ def test_no_duplicate_opportunities_allowed_is_a_person_s_matter(session: Sessio
 def test_a_trip_without_organiser_says_what_to_do(session: Session, connected: Sandbox) -> None:
     trip = a_trip(organiser=None)
     assert pushed(session)["failed"] == 1
-    assert link_of(trip).last_error == "The trip has no lead organiser. Choose one, or set GHL_FALLBACK_CONTACT_EMAIL."
+    assert link_of(trip).last_error == (
+        "The trip has no lead organiser, and GoHighLevel takes no trip without one: choose one and save. "
+        "(Administrators: GHL_FALLBACK_CONTACT_EMAIL can name one for all such trips.)"
+    )
     trip.organiser = ContactFactory()
     trip.save()
     assert pushed(session)["created"] == 2
