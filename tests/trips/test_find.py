@@ -127,6 +127,23 @@ def test_health_is_shown_for_a_reason_and_each_look_is_kept(admin_client, admin_
     assert admin_client.post(card(greta), {"reason": "curiosity"}).status_code == 404
 
 
+def test_the_physician_can_be_called_with_a_tap(admin_client, greta):
+    factories.HealthRecordFactory(passenger=greta, physician_name="Dr Lind", physician_phone="(202) 555-0166")
+
+    page = admin_client.post(card(greta), {"reason": "emergency"}).content.decode()
+
+    assert 'href="tel:+12025550166">(202) 555-0166</a>' in page
+
+
+def test_a_vendor_without_a_person_is_named_once(admin_client, greta):
+    greta.trip.vendor.contact_name = ""
+    greta.trip.vendor.save()
+
+    calls = admin_client.get(card(greta)).context["calls"]
+
+    assert [(call.who, call.what) for call in calls][-1] == ("Caribe Ground", "on site")
+
+
 def test_who_may_not_see_health_or_contacts_is_not_offered_them(client, greta):
     factories.HealthRecordFactory(passenger=greta, medications="Insulin twice a day")
     factories.EmergencyContactFactory(passenger=greta)

@@ -394,3 +394,7 @@ def test_new_cost_is_in_the_currency_of_its_trip(admin_client):
 
     (costs,) = [inline.formset for inline in page.context["inline_admin_formsets"]]
     assert costs.empty_form["currency"].value() == "EUR"
+
+
+def test_a_payment_is_called_by_its_amount_as_everywhere():
+    assert str(Payment(amount=Decimal("1950"), currency="USD")) == "1,950.00 USD"

@@ -37,6 +37,15 @@ class Call:
     numbers: list[tuple[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question about health and what is known; `dial` where the answer is a number to call."""
+
+    label: str
+    text: str
+    dial: str
+
+
 class EmergencyCard:
     """Mixin for the passenger's page."""
 
@@ -113,7 +122,8 @@ def _calls(user: Any, passenger: Passenger) -> list[Call]:
         found += [_call(str(one), one.relationship or "emergency contact", one.mobile, one.phone) for one in others]
     vendor = passenger.trip.vendor if passenger.trip else None
     if vendor is not None and may_see(user, "trips.vendor"):
-        found.append(_call(vendor.contact_name or str(vendor), f"{vendor}, on site", vendor.phone))
+        who, what = (vendor.contact_name, f"{vendor}, on site") if vendor.contact_name else (str(vendor), "on site")
+        found.append(_call(who, what, vendor.phone))
     return found
 
 
@@ -121,9 +131,13 @@ def _call(who: str, what: str, *numbers: str) -> Call:
     return Call(who, what, [(number, e164(number) or number) for number in dict.fromkeys(filter(None, numbers))])
 
 
-def _health(passenger: Passenger) -> list[tuple[str, str]]:
+def _health(passenger: Passenger) -> list[Answer]:
     """Each question with one of the three answers, what helpers need first at the top."""
     first = ("medications", "allergies", "medical_notes")
     order = (*first, *(name for name in HEALTH_TEXTS if name not in first))
     labels: dict[str, str] = {field.name: str(field.verbose_name) for field in HealthRecord._meta.fields}
-    return [(labels[name].capitalize(), care.told(name)(passenger)) for name in order]
+    return [_answer(name, labels[name].capitalize(), care.told(name)(passenger)) for name in order]
+
+
+def _answer(name: str, label: str, text: str) -> Answer:
+    return Answer(label, text, e164(text) if name == "physician_phone" else "")

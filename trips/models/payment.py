@@ -9,6 +9,7 @@ from simple_history.models import HistoricalRecords
 from trips.enums import PaymentKind, PaymentMethod
 from trips.models.base import Stamped
 from trips.models.trip import default_currency
+from trips.money import money
 
 
 class Payment(Stamped):
@@ -43,4 +44,4 @@ class Payment(Stamped):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"
+        return money(self.amount, self.currency)
