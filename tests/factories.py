@@ -151,8 +151,12 @@ class UserFactory(factory.django.DjangoModelFactory):
 
     @factory.post_generation
     def permissions(self: Any, create: bool, extracted: list[str] | None, **kwargs: Any) -> None:
-        """`permissions=["trips.view_trip"]`, each named as in `has_perm`; an unknown one raises."""
-        for name in extracted or ():
+        """`permissions=["trips.view_trip"]`, each named as in `has_perm`; an unknown one raises.
+
+        With any of them they see every trip, unless `permissions__own_trips=True` says that they see those they lead.
+        """
+        sight = ["trips.see_every_trip"] if extracted and not kwargs.get("own_trips") else []
+        for name in [*(extracted or ()), *sight]:
             app_label, codename = name.split(".")
             self.user_permissions.add(
                 Permission.objects.get(content_type__app_label=app_label, codename=codename),

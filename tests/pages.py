@@ -19,7 +19,9 @@ def posted(page: Any, **typed: Any) -> dict[str, Any]:
     for form in forms:
         for bound in form:
             value = bound.field.prepare_value(bound.value())
-            if value is True:
+            if getattr(bound.field.widget, "allow_multiple_selected", False):
+                data[bound.html_name] = [str(one) for one in value or ()]
+            elif value is True:
                 data[bound.html_name] = "on"
             elif value is not None and value is not False:
                 data[bound.html_name] = str(value)

@@ -29,6 +29,7 @@ from trips.dates import add_months
 from trips.enums import DocumentState, FormState, PassengerStage, TripStage
 from trips.models import Document, Passenger, TravellerForm, Trip
 from trips.readiness import Readiness, readiness_of
+from trips.scope import visible_to
 
 SOON_DAYS = 14
 PAPERS_DAYS = 60
@@ -187,7 +188,7 @@ def context_for(request: HttpRequest) -> dict[str, Any]:
 
 def _numbers(user: Any, today: dt.date) -> list[Number]:
     return [
-        Number(tile.label, tile.hint, counted(tile.rows(today)), tile.url)
+        Number(tile.label, tile.hint, counted(visible_to(user, tile.rows(today))), tile.url)
         for tile in (*TILES, *((FORMS,) if settings.TRAVELLER_LINKS else ()))
         if user.has_perm(tile.permission)
     ]
@@ -207,7 +208,7 @@ def _sync(request: HttpRequest) -> list[Number]:
 def _departures(user: Any, today: dt.date) -> list[Departure]:
     last = today + dt.timedelta(weeks=WEEKS)
     rows: Any = Trip.objects.going().departing(first=today, last=last).with_counts()
-    trips = list(rows.order_by("departure", "pk")[:DEPARTURES])
+    trips = list(visible_to(user, rows).order_by("departure", "pk")[:DEPARTURES])
     ready = readiness_of(trips, today)
     return [_departure(user, trip, ready[trip.pk], today) for trip in trips]
 
@@ -227,7 +228,7 @@ def _charts(user: Any, today: dt.date) -> list[Chart]:
     first = today.replace(day=1)
     months = [add_months(first, step) for step in range(MONTHS)]
     last = add_months(first, MONTHS) - dt.timedelta(days=1)
-    trips: Any = Trip.objects.going().departing(first=first, last=last).with_counts().order_by()
+    trips: Any = visible_to(user, Trip.objects.going().departing(first=first, last=last)).with_counts().order_by()
     counted: dict[Any, Any] = {
         row["month"]: row
         for row in trips.annotate(month=TruncMonth("departure"))
@@ -260,7 +261,11 @@ def _funnels(user: Any, today: dt.date) -> list[tuple[str, list[Step]]]:
         ("Trips by stage", "trips.view_trip", Trip.objects.upcoming(today), TripStage, TRIPS),
         ("Travellers by stage", "trips.view_passenger", Passenger.objects.upcoming(today), PassengerStage, PASSENGERS),
     )
-    return [(title, _steps(rows, stages, page)) for title, may, rows, stages, page in wanted if user.has_perm(may)]
+    return [
+        (title, _steps(visible_to(user, rows), stages, page))
+        for title, may, rows, stages, page in wanted
+        if user.has_perm(may)
+    ]
 
 
 def _steps(rows: Any, stages: Any, page: str) -> list[Step]:

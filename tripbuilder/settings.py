@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "tripbuilder.refusals.RefusalMiddleware",
 ]
+AUTHENTICATION_BACKENDS = ["tripbuilder.backends.RoleBackend"]
 
 ROOT_URLCONF = "tripbuilder.urls"
 WSGI_APPLICATION = "tripbuilder.wsgi.application"
@@ -287,6 +290,8 @@ LOGGING = {
             "level": "INFO",
         },  # its own would mail a failed request, with what was typed, to ADMINS
         "django.server": {"level": "WARNING"},
+        # A refused address is told by tripbuilder.refusals, with its numbers; as it was typed it may hold a name.
+        "django.request": {"level": "ERROR"},
     },
 }
 
@@ -330,6 +335,12 @@ def _page(title: str, icon: str, url_name: str, *models: str) -> dict[str, objec
         "link": reverse_lazy(url_name),
         "permission": lambda request: any(request.user.has_perm(name) for name in wanted),
     }
+
+
+def _sees_every(*models: str) -> Callable[[Any], bool]:
+    """For an entry that speaks of all trips: the same, of those who see every one."""
+    may: Any = _page("", "", "", *models)["permission"]
+    return lambda request: request.user.has_perm("trips.see_every_trip") and may(request)
 
 
 def _is_passengers(request: Any) -> bool:
@@ -377,7 +388,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             | {"active": _is_passengers},
             _page("Contacts", "contacts", "admin:trips_contact_changelist", "trips.contact") | {"active": _is_contacts},
             _page("Duplicates", "group_remove", "admin:trips_contact_duplicates", "trips.contact")
-            | {"badge": "trips.admin.merging.sidebar_count"},
+            | {"badge": "trips.admin.merging.sidebar_count", "permission": _sees_every("trips.contact")},
             _page("Vendors", "storefront", "admin:trips_vendor_changelist", "trips.vendor"),
             _page("Payments", "payments", "admin:trips_payment_changelist", "trips.payment"),
             _page("Documents", "description", "admin:trips_document_changelist", "trips.document"),
@@ -394,10 +405,10 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Sync desk", "dashboard", "admin:ghl_sync_desk", "ghl_sync.link"),
             _page("Issues", "report", "admin:ghl_sync_issue_changelist", "ghl_sync.issue"),
             _page("Conflicts", "call_split", "admin:ghl_sync_conflict_changelist", "ghl_sync.conflict"),
-            _page(
-                "Doubles", "content_copy", "admin:ghl_sync_doubles", "trips.trip", "trips.passenger", "trips.contact"
-            ),
-            _page("Not linked to a trip", "link_off", "admin:trips_passenger_unlinked", "trips.passenger"),
+            _page("Doubles", "content_copy", "admin:ghl_sync_doubles", "trips.trip", "trips.passenger", "trips.contact")
+            | {"permission": _sees_every("trips.trip", "trips.passenger", "trips.contact")},
+            _page("Not linked to a trip", "link_off", "admin:trips_passenger_unlinked", "trips.passenger")
+            | {"permission": _sees_every("trips.passenger")},
             _page("Differences", "compare_arrows", "admin:ghl_sync_drift_changelist", "ghl_sync.drift"),
             _page("Synced records", "sync", "admin:ghl_sync_link_changelist", "ghl_sync.link")
             | {"active": _is_synced_records},

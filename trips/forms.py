@@ -248,10 +248,13 @@ class RuledForm(RenderedValues):
     suggested: ClassVar[tuple[str, ...]] = ()
     # Doubts that are errors for whoever lacks the permission; the admin removes those a user may override.
     forbidden: ClassVar[frozenset[str]] = frozenset()
+    # For somebody who does not see every row: a rule that would name another one does not.
+    tells_of_none: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.warnings: list[str] = []
         super().__init__(*args, **kwargs)
+        self.instance.tells_of_none = self.tells_of_none
         model = self._meta.model._meta.model_name
         for name in self.open_choices:
             if name in self.fields:

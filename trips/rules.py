@@ -230,6 +230,11 @@ def _called(trip: Any, *facts: str) -> str:
     return f"{trip.name} ({', '.join(told)})"
 
 
+def _tells_of_none(trip: Any) -> bool:
+    """Whether the form is for somebody who does not see every trip: others' trips have no number and no name then."""
+    return bool(getattr(trip, "tells_of_none", False))
+
+
 @_rule("trip", "name", "start_date", "arrival_date", stored=False)
 def _same_name_and_start(trip: Any) -> str | None:
     same, _rest = _namesakes(trip)
@@ -237,13 +242,15 @@ def _same_name_and_start(trip: Any) -> str | None:
         return None
     start = _starts(trip)
     what = f"of this name and start ({_day(start)})" if start else "of this name without dates"
+    if _tells_of_none(trip):
+        return f"There is a trip {what} already. Choose another name or other dates."
     return f"There is a trip {what} already: {_called(same[0])}. Choose another name or other dates."
 
 
 @_rule("trip", "name", "start_date", "arrival_date", blocking=False, stored=False)
 def _same_name(trip: Any) -> str | None:
     same, rest = _namesakes(trip)
-    if same or not rest:
+    if same or not rest or _tells_of_none(trip):
         return None
     start = _starts(rest[0])
     when = f"starts {_day(start)}" if start else "without dates"

@@ -47,6 +47,7 @@ from trips.reports.table import (
     shown,
     without_shy,
 )
+from trips.scope import visible_to
 from trips.services import reading
 
 LOG = logging.getLogger("trips.reports")
@@ -244,7 +245,7 @@ def _packed(request: HttpRequest, parts: list[Asked], form: PackForm) -> HttpRes
 @require_GET
 def sent_copy(request: HttpRequest, pk: int) -> HttpResponse:
     """How the rows of today differ from a copy that was sent."""
-    copy = get_object_or_404(SentReport.objects.select_related("trip", "by"), pk=pk)
+    copy = get_object_or_404(visible_to(request.user, SentReport.objects.select_related("trip", "by")), pk=pk)
     if copy.of_trip and copy.trip_id is None:
         raise Http404(f"The trip of “{copy.title}” was deleted; there is nothing to compare it with.")
     asked = _asked(request, copy.report, copy.preset, copy.trip_id, days=(copy.first_day, copy.last_day))
@@ -266,7 +267,7 @@ def _copies(asked: Asked, table: Table) -> list[tuple[SentReport, str]]:
     kept = SentReport.objects.filter(
         trip=asked.scope.trip, of_trip=asked.report.of_trip, report=asked.report.code, preset=asked.preset.code
     )
-    copies = list(kept.select_related("by").defer("rows")[:COPIES_SHOWN])
+    copies = list(asked.scope.seen(kept).select_related("by").defer("rows")[:COPIES_SHOWN])
     told = ["" for _copy in copies]
     if copies and _speaks_of_the_same(copies[0], asked.scope) and table.count == len(table.rows):
         told[0] = sent.compare(kept.get(pk=copies[0].pk), table).summary
@@ -296,7 +297,7 @@ def _trip(request: HttpRequest, trip_id: int) -> Trip:
     """The trip, for whoever may see trips."""
     if not may_of(request.user)("trips.trip"):
         _refuse(request, "reports", trip_id)
-    return get_object_or_404(Trip.objects.select_related("organiser", "vendor"), pk=trip_id)
+    return get_object_or_404(visible_to(request.user, Trip.objects.select_related("organiser", "vendor")), pk=trip_id)
 
 
 def _asked(request: HttpRequest, code: str, preset_code: str, trip_id: int | None, days: Any) -> Asked:
@@ -316,6 +317,7 @@ def _asked(request: HttpRequest, code: str, preset_code: str, trip_id: int | Non
         last=last,
         # As on a passenger's page: who may only view passports reads the end of the number.
         whole=request.user.has_perm("trips.change_passport"),
+        seen=partial(visible_to, request.user),
     )
     return Asked(found, preset, scope, trip_id)
 

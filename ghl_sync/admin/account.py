@@ -18,6 +18,7 @@ from ghl_sync.engine import binding, resolve
 from ghl_sync.models import Location
 from ghl_sync.status import SWITCHES, account_row, paused
 from trips.models import Trip
+from trips.permissions import sees_every_trip
 
 _CACHED = "_ghl_account"
 MAY_SWITCH = "ghl_sync.change_location"
@@ -31,6 +32,8 @@ class Account:
     paused: str
     location: Location | None
     stranger: str = ""  # why this database must not write for the account
+    # Whether reasons are told: they may name what only who sees every trip may know of.
+    tells_why: bool = True
 
     @property
     def hindrance(self) -> str:
@@ -64,7 +67,8 @@ def account_of(request: HttpRequest) -> Account:
     found: Account | None = getattr(request, _CACHED, None)
     if found is None:
         location = account_row()
-        found = Account(config().configured, paused(location) or "", location, binding.words(location))
+        told = sees_every_trip(request.user)
+        found = Account(config().configured, paused(location) or "", location, binding.words(location), told)
         setattr(request, _CACHED, found)
     return found
 

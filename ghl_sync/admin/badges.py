@@ -66,17 +66,20 @@ def _text(link: Any, state: State, account: Account) -> str:
     if state is State.WAITING and link.held_until is not None and link.held_until > timezone.now():
         return f"Deleted here; GoHighLevel’s opportunity follows at {clock(link.held_until)}"
     if state is State.WAITING:
-        return _with("Waiting", link.waits_for or _why_idle(account))
+        return _with("Waiting", _told(account, link.waits_for) or _why_idle(account))
     if state is State.WORKING:
         return "Being sent now"
     if state is State.RETRYING:
-        return _with(f"Trying again {_until(link.next_attempt_at)}".strip(), link.last_error or _why_idle(account))
+        return _with(
+            f"Trying again {_until(link.next_attempt_at)}".strip(),
+            _told(account, link.last_error) or _why_idle(account),
+        )
     if state is State.NEEDS_PERSON:
-        return _with("Needs you", link.last_error or _not_sent(link))
+        return _with("Needs you", _told(account, link.last_error) or _not_sent(link))
     if state is State.CONFLICT:
         return "Conflict: both sides changed the same field"
     if state is State.GONE:
-        return _with("Gone in GoHighLevel", link.gone_reason)
+        return _with("Gone in GoHighLevel", _told(account, link.gone_reason))
     if link.merged_at is not None:
         return "Merged into another contact"
     return "Not mirrored" if state is State.IGNORED else str(state.label)
@@ -86,6 +89,10 @@ def _not_sent(link: Link) -> str:
     """The fields that are left out when the record is sent; their open issues say why."""
     names = ", ".join(label_of(link.kind, name) for name in link.parked_fields)
     return f"not sent any more: {names}" if names else ""
+
+
+def _told(account: Account, reason: str) -> str:
+    return reason if account.tells_why else ""
 
 
 def _with(head: str, reason: str) -> str:

@@ -20,6 +20,7 @@ from ghl_sync.admin.bulk import may_repair
 from ghl_sync.admin.fields import label_of, may_see_value
 from ghl_sync.admin.timeline import Entry, Timeline
 from ghl_sync.models import Conflict, Issue, Link
+from trips.permissions import sees_every_trip
 from trips.services import merging
 
 # Templates of the parts beside the badge.
@@ -66,16 +67,18 @@ class Panel:
 def panel_for(request: HttpRequest, obj: Any, *, may_sync: bool) -> Panel:
     """Everything the panel shows; sensitive values are nowhere in it."""
     link = link_of(obj)
+    # What the two sides asked and sent may name others' trips and people.
+    told = link if sees_every_trip(request.user) else None
     name = f"admin:{obj._meta.app_label}_{obj._meta.model_name}"
     return Panel(
         badge=badge_of(link, account_of(request)),
-        remote_url=link.remote_url if link and link.gone_at is None else "",
-        events=events_of(link, request.user) if link else [],
-        questions=_questions(request.user, link) if link else [],
-        timeline_url=reverse("admin:ghl_sync_link_timeline", args=[link.pk]) if link else "",
+        remote_url=told.remote_url if told and told.gone_at is None else "",
+        events=events_of(told, request.user) if told else [],
+        questions=_questions(request.user, told) if told else [],
+        timeline_url=reverse("admin:ghl_sync_link_timeline", args=[told.pk]) if told else "",
         refresh_url=reverse(f"{name}_sync", args=[obj.pk]),
         sync_url=reverse(f"{name}_sync_now", args=[obj.pk]) if may_sync and not (link and link.ignored_at) else "",
-        adopt_url=_adopt_url(request.user, link) if may_sync and link else "",
+        adopt_url=_adopt_url(request.user, told) if may_sync and told else "",
     )
 
 

@@ -28,7 +28,7 @@ from ghl_sync.mapping.fields import FieldMap, Way
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.models import Arrival, Conflict, Drift, Issue, Link, WebhookEvent, Write
 from trips.models import Contact, Trip, Vendor
-from trips.permissions import may_see
+from trips.permissions import may_see, sees_every_trip
 from trips.services import timeline
 
 ENTRIES_A_PAGE = 20
@@ -454,9 +454,9 @@ def _as_event(entry: Entry) -> timeline.Event:
 
 
 def may_look(user: Any, link: Link) -> bool:
-    """Whoever may see the synced records, or the record itself."""
+    """Whoever sees every trip and may see the synced records, or the record itself."""
     wanted = ("ghl_sync.view_link", f"trips.view_{link.kind}", f"trips.change_{link.kind}")
-    return any(user.has_perm(name) for name in wanted)
+    return sees_every_trip(user) and any(user.has_perm(name) for name in wanted)
 
 
 def timeline_view(request: HttpRequest, link_id: int, site: Any) -> HttpResponse:

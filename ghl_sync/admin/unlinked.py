@@ -22,6 +22,7 @@ from trips.admin.base import said
 from trips.admin.bulk import with_undo
 from trips.enums import SEATED, BatchKind
 from trips.models import Passenger, Trip
+from trips.scope import check_every_trip
 from trips.services import enrolment
 from trips.services.batches import Recorder, recorded
 
@@ -120,6 +121,7 @@ class WorkList:
     def unlinked_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):  # type: ignore[attr-defined]
             raise PermissionDenied
+        check_every_trip(request.user)
         may_assign = self.has_change_permission(request)  # type: ignore[attr-defined]
         if request.method == "POST":
             if not may_assign:

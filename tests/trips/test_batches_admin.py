@@ -45,7 +45,7 @@ def test_staff_see_their_own_batches_and_those_who_may_all(client):
     assert seen == {ada: ["By Ada"], ben: ["By Ben"], chief: ["By Ada", "By Ben"]}
 
 
-def test_others_batch_is_not_found_and_not_undone(client):
+def test_others_batch_is_refused_and_not_undone(client):
     batch, contact = moved(staff(*MAY))
     ben = staff(*MAY)
     moved(ben)
@@ -54,7 +54,7 @@ def test_others_batch_is_not_found_and_not_undone(client):
     answers = [client.get(f"{LIST}{batch.pk}/change/"), client.post(f"{LIST}{batch.pk}/undo/")]
 
     contact.refresh_from_db()
-    assert ([answer.status_code for answer in answers], contact.city) == ([302, 404], "Oslo")
+    assert ([answer.status_code for answer in answers], contact.city) == ([403, 403], "Oslo")
 
 
 def test_who_may_only_view_batches_cannot_undo(client):

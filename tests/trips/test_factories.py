@@ -44,9 +44,15 @@ def test_trip_factory_books_as_many_as_asked():
     assert (Trip.objects.count(), Passenger.objects.count(), Contact.objects.count()) == (1, 2, 2)
 
 
+def test_staff_factory_grants_sight_of_own_trips_only_when_told():
+    user = factories.StaffFactory(permissions=["trips.view_trip"], permissions__own_trips=True)
+
+    assert user.get_user_permissions() == {"trips.view_trip"}
+
+
 def test_staff_factory_grants_what_is_named():
     user = factories.StaffFactory(permissions=["trips.view_trip"])
 
     assert user.is_staff
-    assert user.get_user_permissions() == {"trips.view_trip"}
+    assert user.get_user_permissions() == {"trips.view_trip", "trips.see_every_trip"}
     assert user.check_password(factories.PASSWORD)

@@ -110,7 +110,7 @@ def test_one_s_own_are_renamed_and_deleted_and_others_out_of_reach(client):
     client.post(change(own), {"name": "Passports", "shared": "on"})
     foreign = client.post(change(other), {"name": "Taken"})
 
-    assert foreign.status_code == 302  # Django's "does not exist" leads home
+    assert foreign.status_code == 403
     assert sorted(SavedFilter.objects.values_list("name", "shared")) == [("B", True), ("Passports", True)]
     client.post(reverse("admin:trips_savedfilter_delete", args=[own.pk]), {"post": "yes"})
     assert list(SavedFilter.objects.values_list("name", flat=True)) == ["B"]

@@ -218,7 +218,7 @@ def test_timeline_asks_the_same_for_any_number(admin_client, django_assert_num_q
         saved(trip, vendor=factories.VendorFactory(), organiser=factories.ContactFactory())
         Note.objects.create(trip=trip, text="Note")
 
-    with django_assert_num_queries(23):
+    with django_assert_num_queries(24):
         admin_client.get(url(trip))
 
 

@@ -14,7 +14,7 @@ from trips.services import enrolment, rooming
 
 pytestmark = pytest.mark.django_db
 QUERIES = 9
-TRIP_QUERIES = 22
+TRIP_QUERIES = 24
 
 
 def people(trip):

@@ -24,6 +24,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from simple_history.admin import SimpleHistoryAdmin
+from simple_history.template_utils import HistoricalRecordContextHelper
 from unfold.admin import ModelAdmin, StackedInline
 from unfold.contrib.filters.admin import RadioFilter
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -31,10 +32,12 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from trips import rules
 from trips.admin.lists import StaffChangeList, StaffPaginator
 from trips.admin.saved_filters import SavedFilters
+from trips.admin.scoped import ScopedChoices, ScopedRows
 from trips.days import DayField
 from trips.forms import RENDERED, RuledForm
-from trips.permissions import may_see
+from trips.permissions import may_see, sees_every_trip
 from trips.querysets import flagged
+from trips.scope import is_visible, visible_to
 
 _BADGE = "inline-block font-semibold rounded-default text-[11px] uppercase whitespace-nowrap h-6 leading-6 px-2 "
 _COLOURS = {
@@ -77,7 +80,7 @@ def _told(page: StaffAdmin, request: HttpRequest, objs: Any) -> list[Any]:
 
     def line(row: Any) -> str | None:
         nonlocal hidden
-        if isinstance(row, page.model) or may_see(user, row._meta.label_lower):
+        if isinstance(row, page.model) or (may_see(user, row._meta.label_lower) and is_visible(user, row)):
             return _named(page.admin_site, row)
         hidden += 1
         return None
@@ -107,6 +110,20 @@ def _named(site: Any, row: Any) -> str:
         return f"{kind}: {row}"
     url = reverse(f"{site.name}:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
     return format_html('{}: <a href="{}">{}</a>', kind, url, row)
+
+
+class TellsWhatIsSeen(HistoricalRecordContextHelper):
+    """The changes of a history page; rows that this user may not see have no name there."""
+
+    def __init__(self, model: type[models.Model], historical_record: Any, user: Any) -> None:
+        super().__init__(model, historical_record)
+        self.user = user
+
+    def prepare_delta_change_value(self, change: Any, value: Any) -> Any:
+        told = super().prepare_delta_change_value(change, value)
+        if not isinstance(told, models.Model) or told._meta.app_label != "trips":
+            return told
+        return told if may_see(self.user, told._meta.label_lower) and is_visible(self.user, told) else "not shown"
 
 
 # Four lines show that there is room; Django's ten push everything else off the page.
@@ -159,7 +176,7 @@ class Refusal:
     rows: list[Any]
 
 
-class StaffAdmin(SavedFilters, GuardedFields, SimpleHistoryAdmin, ModelAdmin):
+class StaffAdmin(SavedFilters, GuardedFields, ScopedRows, SimpleHistoryAdmin, ModelAdmin):
     """A page for rows that staff edit. `form` is a `RuledForm`."""
 
     formfield_overrides: Any = OWN_FIELDS
@@ -206,17 +223,26 @@ class StaffAdmin(SavedFilters, GuardedFields, SimpleHistoryAdmin, ModelAdmin):
         return {
             name: value
             for name, value in super().get_changeform_initial_data(request).items()
-            if self._fits(name, value)
+            if self._fits(request, name, value)
         }
 
-    def _fits(self, name: str, value: Any) -> bool:
+    def _fits(self, request: HttpRequest, name: str, value: Any) -> bool:
         try:
             target = self.opts.get_field(name).related_model
         except FieldDoesNotExist:
             return True
         if target is None:
             return True
-        return is_id(str(value)) and target._base_manager.filter(pk=value).exists()
+        rows: models.QuerySet[Any] = target._base_manager.all()
+        return is_id(str(value)) and visible_to(request.user, rows).filter(pk=value).exists()
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.tells_of_none = not sees_every_trip(request.user)
+        return form
+
+    def get_historical_record_context_helper(self, request: HttpRequest, historical_record: Any) -> Any:
+        return TellsWhatIsSeen(self.model, historical_record, request.user)
 
     def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method == "POST":
@@ -294,7 +320,7 @@ class StaffAdmin(SavedFilters, GuardedFields, SimpleHistoryAdmin, ModelAdmin):
                 self.message_user(request, sentence, messages.WARNING)
 
 
-class StaffInline(GuardedFields, StackedInline):
+class StaffInline(GuardedFields, ScopedChoices, StackedInline):
     """A part of a row on its page. Its own model's permissions decide who sees it."""
 
     formfield_overrides: Any = OWN_FIELDS

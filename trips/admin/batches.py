@@ -23,8 +23,11 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
 from trips.admin.base import ReadOnly, badge, said
+from trips.admin.scoped import ScopedRows
 from trips.enums import BatchOutcome, BatchVerb
 from trips.models import Batch, BatchRow
+from trips.permissions import sees_every_trip
+from trips.scope import visible_to
 from trips.services import batches
 
 # So many rows are told on a batch's page; what was kept comes first.
@@ -47,7 +50,7 @@ class Line:
 
 
 @admin.register(Batch)
-class BatchAdmin(ReadOnly, ModelAdmin):
+class BatchAdmin(ReadOnly, ScopedRows, ModelAdmin):
     list_display = ("title", "kind", "by", "at", "made", "changed", "state")
     list_filter = (("kind", ChoicesCheckboxFilter),)
     list_select_related = ("by", "undone_by")
@@ -90,7 +93,8 @@ class BatchAdmin(ReadOnly, ModelAdmin):
         if batch.by_id != user.pk and not user.has_perm("trips.change_batch"):
             return False
         did = batch.rows.order_by().values_list("model", "verb").distinct()
-        return all(user.has_perm(_needed(model, verb)) for model, verb in did)
+        allowed = all(user.has_perm(_needed(model, verb)) for model, verb in did)
+        return allowed and (sees_every_trip(user) or _all_seen(user, batch))
 
     # The page
 
@@ -111,7 +115,9 @@ class BatchAdmin(ReadOnly, ModelAdmin):
         """The rows to tell, and how many of them are of models this user may not view."""
         rows = sorted(batch.rows.all()[:MOST_TOLD].defer("values"), key=lambda row: not row.reason)
         seen = [row for row in rows if request.user.has_perm(_viewing(row.model))]
-        names = _names(seen)
+        names = _names(request.user, seen)
+        if not sees_every_trip(request.user):
+            seen = [row for row in seen if (row.model, row.object_pk) in names]
         return [self._line(row, names.get((row.model, row.object_pk), "")) for row in seen], len(rows) - len(seen)
 
     def _line(self, row: BatchRow, name: str) -> Line:
@@ -141,7 +147,7 @@ class BatchAdmin(ReadOnly, ModelAdmin):
 
     def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """GET says what an undo would do, POST does it."""
-        batch = self.get_queryset(request).filter(pk=pk).first()
+        batch: Any = self.get_object(request, str(pk))
         if batch is None:
             raise Http404(f"There is no batch {pk}.")
         if not self.may_undo(request, batch):
@@ -184,8 +190,17 @@ def _viewing(label: str) -> str:
     return f"{app}.view_{name}"
 
 
-def _names(rows: list[BatchRow]) -> dict[tuple[str, int], str]:
-    """What each row that is still there is called; one query per model."""
+def _all_seen(user: Any, batch: Batch) -> bool:
+    """Whether what is still there of the batch's rows may be seen; somebody may have led another trip then."""
+    ids: dict[str, list[int]] = {}
+    for model, pk in batch.rows.order_by().values_list("model", "object_pk"):
+        ids.setdefault(model, []).append(pk)
+    kept: list[Any] = [apps.get_model(model)._base_manager.filter(pk__in=pks) for model, pks in ids.items()]
+    return all(rows.count() == visible_to(user, rows).count() for rows in kept)
+
+
+def _names(user: Any, rows: list[BatchRow]) -> dict[tuple[str, int], str]:
+    """What each row that is still there and may be seen is called; one query per model."""
     ids: dict[str, list[int]] = {}
     for row in rows:
         ids.setdefault(row.model, []).append(row.object_pk)
@@ -193,7 +208,7 @@ def _names(rows: list[BatchRow]) -> dict[tuple[str, int], str]:
     for label, pks in ids.items():
         model: Any = apps.get_model(label)
         of = ["passenger"] if any(field.name == "passenger" for field in model._meta.fields) else []
-        for obj in model._base_manager.filter(pk__in=pks).select_related(*of):
+        for obj in visible_to(user, model._base_manager.filter(pk__in=pks)).select_related(*of):
             found[label, obj.pk] = str(obj.passenger if of else obj)
     return found
 

@@ -28,6 +28,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from trips.admin.base import DEPARTURES, by_departure, is_id, said
 from trips.admin.bulk import with_undo
 from trips.admin.bulk_verbs import MORE
+from trips.scope import narrow_choices
 from trips.services import stages
 from trips.services.plans import Plan
 
@@ -81,6 +82,7 @@ class BoardForm(forms.Form):
         # The search box of a choice asks the database for what stands in the address, whatever that is.
         self._unread = [name for name, value in given.items() if name.endswith("__id__exact") and not is_id(value)]
         super().__init__({"departs": UPCOMING, **{name: given[name] for name in given if name not in self._unread}})
+        narrow_choices(request.user, self)
         self.dress(request, site)
 
     def clean(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 
 from trips.admin.base import is_id, said
 from trips.models import Batch
+from trips.scope import narrow_choices
 from trips.services.plans import MOST_ROWS, Done, Plan, carry_out
 
 # Rows of a plan that its page names, of each kind.
@@ -39,6 +40,7 @@ class BulkForm(forms.Form):
     def __init__(self, *args: Any, request: HttpRequest, site: Any, **kwargs: Any) -> None:
         self.request, self.site = request, site
         super().__init__(*args, **kwargs)
+        narrow_choices(request.user, self)
 
     def plan(self, rows: Sequence[Any]) -> Plan:
         raise NotImplementedError

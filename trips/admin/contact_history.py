@@ -16,6 +16,7 @@ from trips.admin.money import balance_badge
 from trips.enums import REQUIRED_DOCUMENTS
 from trips.models import Contact, Passenger, Passport, Trip
 from trips.permissions import may_see
+from trips.scope import visible_to
 
 # A travel agent has booked hundreds; the list of passengers has them all.
 MOST_SHOWN = 25
@@ -63,8 +64,10 @@ def _history(user: Any, contact: Contact) -> dict[str, Any]:
         rows = rows.with_balance().with_overdue(today)
     if may_see(user, "trips.passport"):
         rows = rows.select_related("passport").defer("passport__number")
-    found = list(rows[: MOST_SHOWN + 1])
-    led = Trip.objects.filter(organiser=contact).order_by(F("start_date").desc(nulls_first=True), "-pk")
+    found = list(visible_to(user, rows)[: MOST_SHOWN + 1])
+    led = visible_to(user, Trip.objects.filter(organiser=contact)).order_by(
+        F("start_date").desc(nulls_first=True), "-pk"
+    )
     return {
         "journeys": [_journey(user, one, contact) for one in found[:MOST_SHOWN]],
         "more_journeys": len(found) > MOST_SHOWN,

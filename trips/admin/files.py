@@ -15,6 +15,7 @@ from trips.enums import DocumentKind, DocumentState, ReadKind
 from trips.models import Document
 from trips.papers import preview
 from trips.permissions import may_see
+from trips.scope import is_visible
 from trips.services import reading
 
 LOG = logging.getLogger("trips.documents")
@@ -43,8 +44,9 @@ def shows_of(document: Document) -> list[str]:
 
 
 def may_open(user: Any, document: Document) -> bool:
-    """Whoever may see documents, and of what this one shows everything."""
-    return all(may_see(user, model) for model in ("trips.document", *shows_of(document)))
+    """Whoever may see documents, this one among them, and of what it shows everything."""
+    needed = ("trips.document", *shows_of(document))
+    return all(may_see(user, model) for model in needed) and is_visible(user, document)
 
 
 def note_file(request: HttpRequest, documents: Sequence[Document]) -> None:

@@ -24,6 +24,7 @@ from unfold.decorators import action
 from trips.admin.base import is_id, said
 from trips.enums import BatchKind
 from trips.models import ImportDraft, Trip
+from trips.permissions import sees_every_trip
 from trips.resources import RESOURCES, Row, RowResource, fitting, guessed, run
 from trips.resources.files import write_csv
 from trips.services import imports
@@ -123,8 +124,10 @@ class ImportPages:
         return HttpResponseRedirect(self.import_url() + (f"?{urlencode({'trip': trip})}" if is_id(trip) else ""))
 
     def has_import_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Rows are matched with everybody who is here, so it takes the sight of every trip."""
         user: Any = request.user
-        return user.has_perms([f"trips.{verb}_{self._name}" for verb in ("view", "add", "change")])
+        needed = [f"trips.{verb}_{self._name}" for verb in ("view", "add", "change")]
+        return user.has_perms(needed) and sees_every_trip(user)
 
     # Step 1: a file or text
 

@@ -22,7 +22,7 @@ from trips.admin.bulk import with_undo
 from trips.forms import LicenceForm
 from trips.models import Licence, Passenger, Trip
 from trips.papers.licences import Register, Standing, doubtful, used_on
-from trips.permissions import may_see
+from trips.permissions import may_see, sees_every_trip
 from trips.services import licences
 from trips.text import fold_search
 
@@ -80,7 +80,8 @@ class LicenceAdmin(StaffAdmin):
 
     def has_add_names_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """They are told from the passengers, so who may not see those is not told them."""
-        return self.has_add_permission(request) and may_see(request.user, "trips.passenger")
+        told = may_see(request.user, "trips.passenger") and sees_every_trip(request.user)
+        return self.has_add_permission(request) and told
 
     def names_view(self, request: HttpRequest) -> HttpResponse:
         """GET lists the names that have no licence here, POST adds them."""

@@ -29,7 +29,8 @@ from unfold.decorators import action
 from trips.admin.base import badge, day, is_id, said
 from trips.admin.bulk import with_undo
 from trips.models import Contact, Passenger, Trip
-from trips.permissions import may_see
+from trips.permissions import may_see, sees_every_trip
+from trips.scope import visible_to
 from trips.services import duplicates, merging
 from trips.services.duplicates import Pair, Reason
 
@@ -139,7 +140,8 @@ class MergePages:
         contact = kwargs.get("obj") or next((one for one in args if isinstance(one, Contact)), None)
         if contact is not None and not context.get("is_popup"):
             context["merged"] = self._merged(request, contact)
-            rows: Any = Contact.objects.filter(merged_into=contact).order_by("pk")
+            # A duplicate has nobody on a trip any more, so only who sees every one is told of it.
+            rows: Any = visible_to(request.user, Contact.objects.filter(merged_into=contact)).order_by("pk")
             context["stands_for"] = list(rows[:MOST_NAMED])
         return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc]
 
@@ -172,9 +174,13 @@ class MergePages:
             *super().get_urls(),  # type: ignore[misc]
         ]
 
-    @action(description="Duplicates", url_path="to-duplicates")
+    @action(description="Duplicates", permissions=["to_duplicates"], url_path="to-duplicates")
     def to_duplicates(self, request: HttpRequest) -> HttpResponseRedirect:
         return HttpResponseRedirect(_url("duplicates"))
+
+    def has_to_duplicates_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """They are looked for among all contacts."""
+        return sees_every_trip(request.user) and bool(self.has_view_permission(request))  # type: ignore[attr-defined]
 
     @action(description="Merge with…", permissions=["merge_with"], url_path="to-merge")
     def merge_with(self, request: HttpRequest, object_id: int) -> HttpResponseRedirect:
@@ -182,14 +188,14 @@ class MergePages:
 
     def has_merge_with_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         user: Any = request.user
-        if not user.has_perms(merging.PERMISSIONS):
+        if not (user.has_perms(merging.PERMISSIONS) and sees_every_trip(user)):
             return False
         return object_id is None or Contact.objects.standing().filter(pk=object_id).exists()
 
     # The work list
 
     def duplicates_view(self, request: HttpRequest) -> HttpResponse:
-        if not self.has_view_permission(request):  # type: ignore[attr-defined]
+        if not self.has_to_duplicates_permission(request):
             raise PermissionDenied
         if request.method == "POST":
             return self._ask_again(request)
@@ -424,7 +430,7 @@ class MergePages:
 def sidebar_count(request: HttpRequest) -> str:
     """The number beside the list's name: as of its last look, so that no page has to count."""
     count = duplicates.last_count()
-    return str(count) if count and may_see(request.user, "trips.contact") else ""
+    return str(count) if count and may_see(request.user, "trips.contact") and sees_every_trip(request.user) else ""
 
 
 def _url(name: str, *args: int) -> str:

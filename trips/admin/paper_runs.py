@@ -32,10 +32,12 @@ from trips.admin.base import ReadOnly, badge, is_id, said
 from trips.admin.files import GUARDED, LOG, may_open, note_file, state_badge
 from trips.admin.licences import doubtful_lines
 from trips.admin.review import to_review
+from trips.admin.scoped import ScopedRows
 from trips.enums import PAPER_KINDS, DocumentKind
 from trips.models import Document, PaperRun, PaperRunRow, Passenger, Trip
 from trips.papers.fields import passengers_for_papers
-from trips.permissions import may_see
+from trips.permissions import may_see, sees_every_trip
+from trips.scope import check_every_trip, visible_to
 from trips.services import documents, paper_runs, papers
 from trips.services.plans import MOST_ROWS
 
@@ -61,9 +63,8 @@ class Line:
 
 
 @admin.register(PaperRun)
-class PaperRunAdmin(ReadOnly, ModelAdmin):
+class PaperRunAdmin(ReadOnly, ScopedRows, ModelAdmin):
     list_display = ("title", "by", "created_at", "made", "not_made", "state")
-    list_select_related = ("by",)
     list_per_page = 25
     list_fullwidth = True
     empty_title = "No papers were made for many yet"
@@ -77,7 +78,9 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PaperRun]:
         made, blocked = (Count("rows", Q(rows__outcome=outcome)) for outcome in (Outcome.MADE, Outcome.BLOCKED))
-        rows = super().get_queryset(request).annotate(made_count=made, blocked_count=blocked)
+        rows = (
+            super().get_queryset(request).select_related("by", "batch").annotate(made_count=made, blocked_count=blocked)
+        )
         return rows if super().has_view_permission(request) else rows.filter(by=request.user)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -123,7 +126,7 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
                 self.message_user(request, "Nothing was made: tick at least one kind of paper.", messages.ERROR)
             return self.ask_page(request, ids, title)
         self._may_make(request)
-        people = list(Passenger.objects.filter(pk__in=ids[:MOST_ROWS]))
+        people = list(visible_to(request.user, Passenger.objects.filter(pk__in=ids[:MOST_ROWS])))
         run = paper_runs.start(
             passengers=people,
             kinds=kinds,
@@ -141,7 +144,8 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
         if len(ids) > MOST_ROWS:
             told = f"Only the first {MOST_ROWS:,} are taken at once; make the rest in another run."
             self.message_user(request, told, messages.WARNING)
-        people = list(passengers_for_papers(ids[:MOST_ROWS]).order_by("legal_last_name", "legal_first_name", "pk"))
+        chosen = visible_to(request.user, passengers_for_papers(ids[:MOST_ROWS]))
+        people = list(chosen.order_by("legal_last_name", "legal_first_name", "pk"))
         templates = papers.templates()
         lines = [Line(one, _cells(request, one, templates)) for one in people]
         counts = Counter((label, not reason) for line in lines for label, reason in line.cells)
@@ -170,12 +174,14 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
 
     def _of_trip(self, request: HttpRequest) -> tuple[list[int], str]:
         asked = request.GET.get("trip", "")
-        trip = Trip.objects.filter(pk=asked).first() if is_id(asked) else None
-        if trip is None:
+        found = visible_to(request.user, Trip.objects.filter(pk=asked)).first() if is_id(asked) else None
+        if found is None and is_id(asked):
+            check_every_trip(request.user)
+        if found is None:
             raise Http404("Choose passengers in their list, or open this page from a trip.")
         if not may_see(request.user, "trips.trip"):
             raise PermissionDenied
-        return list(trip.passengers.seated().values_list("pk", flat=True)), f"Papers of {trip}"
+        return list(found.passengers.seated().values_list("pk", flat=True)), f"Papers of {found}"
 
     def _may_make(self, request: HttpRequest) -> None:
         user: Any = request.user
@@ -202,7 +208,8 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
     def _progress(self, request: HttpRequest, run: PaperRun) -> dict[str, Any]:
         counts = paper_runs.counts_of(run)
         rows = run.rows.exclude(outcome="").select_related("passenger", "document").defer("document__remote_url")
-        rows = rows.order_by("outcome", "pk")[:MOST_NAMED]  # "blocked" stands before "made"
+        # A run may name somebody who has left the trip since.
+        rows = _seen(request, rows).order_by("outcome", "pk")[:MOST_NAMED]  # "blocked" stands before "made"
         names = may_see(request.user, "trips.passenger")
         batch = run.batch if run.batch_id and self._may_move(request) else None
         return {
@@ -231,7 +238,7 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
         """All that was made and that this user may open, a folder a passenger."""
         run = self._run(request, str(pk))
         rows = run.rows.filter(outcome=Outcome.MADE, document__isnull=False).select_related("passenger", "document")
-        rows = rows.defer("document__remote_url")
+        rows = _seen(request, rows).defer("document__remote_url")
         opened = [row for row in rows if row.document and may_open(request.user, row.document)]
         if not opened:
             raise PermissionDenied
@@ -307,7 +314,7 @@ class PaperRunAdmin(ReadOnly, ModelAdmin):
         return run.finished_at is not None and bool(user.has_perm("trips.change_document"))
 
     def _run(self, request: HttpRequest, pk: str) -> PaperRun:
-        run = self.get_queryset(request).select_related("by", "batch").filter(pk=pk).first() if is_id(pk) else None
+        run: Any = self.get_object(request, pk)
         if run is None:
             raise Http404(f"There is no run of papers {pk}.")
         if not may_see(request.user, "trips.document"):
@@ -324,6 +331,13 @@ def _cells(request: HttpRequest, passenger: Any, templates: Sequence[Any]) -> li
         papers.prepare(template=one, passenger=passenger, may=partial(may_see, request.user)) for one in templates
     ]
     return [(one.label, one.blocked) for one in prepared]
+
+
+def _seen(request: HttpRequest, rows: Any) -> Any:
+    """The rows of a run whose passengers this user may see."""
+    if sees_every_trip(request.user):
+        return rows
+    return rows.filter(passenger__in=visible_to(request.user, Passenger.objects.all()).order_by().values("pk"))
 
 
 def _folder(row: PaperRunRow) -> str:

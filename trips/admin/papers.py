@@ -27,6 +27,7 @@ from trips.models import Document, PaperTemplate, Passenger
 from trips.papers import preview, wording
 from trips.papers.fields import FIELDS, passengers_for_papers
 from trips.permissions import may_see
+from trips.scope import check_every_trip, narrow_choices, visible_to
 from trips.services import papers, reading
 
 
@@ -53,8 +54,9 @@ def _checked(text: str) -> str:
 class ChoosePassenger(forms.Form):
     passenger = forms.ModelChoiceField(Passenger.objects.all(), required=False, label="Preview for")
 
-    def __init__(self, *args: Any, site: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, site: Any, user: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        narrow_choices(user, self)
         field = self.fields["passenger"]
         field.widget = chooser(Document, "passenger", site, field)
         field.widget.attrs["form"] = "papertemplate_form"
@@ -101,7 +103,7 @@ class PaperTemplateAdmin(StaffAdmin):
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None:
-            choose = ChoosePassenger(site=self.admin_site)
+            choose = ChoosePassenger(site=self.admin_site, user=request.user)
             context["media"] += choose.media
             context["choose"] = choose["passenger"] if may_see(request.user, "trips.passenger") else None
             context["preview_url"] = reverse("admin:trips_papertemplate_preview", args=[obj.pk])
@@ -154,7 +156,9 @@ class PaperTemplateAdmin(StaffAdmin):
             return None
         if not may_see(request.user, "trips.passenger"):
             raise PermissionDenied
-        found = passengers_for_papers([int(asked)]).first() if is_id(asked) else None
+        rows = visible_to(request.user, passengers_for_papers([int(asked)])) if is_id(asked) else None
+        found = rows.first() if rows is not None else None
         if found is None:
+            check_every_trip(request.user)
             raise Http404("This passenger is not here any more.")
         return found

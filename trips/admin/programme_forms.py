@@ -13,6 +13,7 @@ from trips.enums import SEATED, Leg
 from trips.forms import RuledForm
 from trips.models import Flight, ItineraryItem, Passenger, Transfer, Trip
 from trips.permissions import may_see
+from trips.scope import narrow_choices
 from trips.services import travel
 
 _PLAIN = {"class": "enrol-input"}
@@ -161,6 +162,7 @@ class TransferForm(ProgrammeForm):
 
     def __init__(self, *args: Any, trip: Trip, flights: list[Flight], user: Any, site: Any, **kwargs: Any) -> None:
         super().__init__(*args, trip=trip, **kwargs)
+        narrow_choices(user, self)
         if may_see(user, "trips.vendor"):
             self.fields["vendor"].widget = chooser(Transfer, "vendor", site, self.fields["vendor"])
         else:

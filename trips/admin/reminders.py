@@ -22,6 +22,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from trips.admin.base import ReadOnly, is_id, said
 from trips.admin.lists import FoldedSearch
+from trips.admin.scoped import ScopedRows
 from trips.models import Passenger, Reminder
 from trips.services import reminding
 from trips.services.plans import MOST_ROWS
@@ -151,7 +152,7 @@ class PassengerReminders:
 
 
 @admin.register(Reminder)
-class ReminderAdmin(FoldedSearch, ReadOnly, ModelAdmin):
+class ReminderAdmin(FoldedSearch, ReadOnly, ScopedRows, ModelAdmin):
     """What left, for whom and when."""
 
     empty_title = "No reminder was sent yet"

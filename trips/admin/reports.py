@@ -15,11 +15,12 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
 from trips.admin.base import ReadOnly
+from trips.admin.scoped import ScopedRows
 from trips.models import SentReport
 
 
 @admin.register(SentReport)
-class SentReportAdmin(ReadOnly, ModelAdmin):
+class SentReportAdmin(ReadOnly, ScopedRows, ModelAdmin):
     list_display = ("created_at", "what", "about", "format", "row_count", "by")
     list_display_links = None
     list_filter = (("format", ChoicesCheckboxFilter),)

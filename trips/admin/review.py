@@ -22,6 +22,7 @@ from trips.enums import DocumentKind, DocumentState, ReadKind
 from trips.models import Document, Passenger, Passport
 from trips.papers.fields import GUARDED_MODELS
 from trips.permissions import may_see
+from trips.scope import visible_to
 from trips.services import documents, reading
 
 REASONS = ("Blurred or cut off", "Wrong document", "Expired", "Not signed", "Name differs from the booking")
@@ -100,7 +101,7 @@ class ReviewDesk:
 
 def to_review(user: Any) -> QuerySet[Document]:
     """What waits for a decision and may be opened by this user, the oldest first."""
-    rows = Document.objects.filter(state=DocumentState.RECEIVED).defer("remote_url").order_by("pk")
+    rows = visible_to(user, Document.objects.filter(state=DocumentState.RECEIVED)).defer("remote_url").order_by("pk")
     if not may_see(user, "trips.passport"):
         rows = rows.exclude(kind=DocumentKind.PASSPORT_SCAN)
     for model in GUARDED_MODELS:

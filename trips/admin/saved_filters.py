@@ -16,8 +16,10 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from trips.admin.scoped import ScopedRows
 from trips.models import SavedFilter
 from trips.models.saved_filter import folded_query
+from trips.scope import visible_to
 
 LONGEST_QUERY = 2000
 _NAME = 80
@@ -92,6 +94,8 @@ def _refusal(name: str, query: str) -> str:
 
 def chips_of(request: HttpRequest, page: str, query: str) -> list[Chip]:
     rows = SavedFilter.objects.filter(Q(owner=request.user) | Q(shared=True), page=page)
+    # A name or a search of somebody else's may be a name of their trip's.
+    rows = visible_to(request.user, rows)
     return [
         Chip(
             row.name,
@@ -104,7 +108,7 @@ def chips_of(request: HttpRequest, page: str, query: str) -> list[Chip]:
 
 
 @admin.register(SavedFilter)
-class SavedFilterAdmin(ModelAdmin):
+class SavedFilterAdmin(ScopedRows, ModelAdmin):
     """One's own filters: renamed, shared, pinned, deleted. Nobody sees another's here."""
 
     list_display = ("name", "of_list", "shared", "pinned", "open_it")

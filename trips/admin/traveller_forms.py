@@ -25,8 +25,10 @@ from unfold.decorators import action, display
 
 from trips.admin.base import ReadOnly, badge, is_id
 from trips.admin.lists import FoldedSearch
+from trips.admin.scoped import ScopedRows
 from trips.enums import LIVE_FORMS, FormState, FormStep, ReadKind
 from trips.models import Batch, Passenger, TravellerForm
+from trips.scope import check_every_trip, visible_to
 from trips.services import reading, traveller_links, traveller_review
 from trips.services.traveller_answers import signature_holds
 from trips.services.traveller_links import NoLink, Standing
@@ -159,7 +161,7 @@ class TravellerFormPage:
 
 
 @admin.register(TravellerForm)
-class TravellerFormAdmin(FoldedSearch, ReadOnly, ModelAdmin):
+class TravellerFormAdmin(FoldedSearch, ReadOnly, ScopedRows, ModelAdmin):
     """The forms, and the desk at which they are reviewed. Answers are shown at the desk only."""
 
     actions_list = ("review_all",)
@@ -257,7 +259,7 @@ class TravellerFormAdmin(FoldedSearch, ReadOnly, ModelAdmin):
             raise PermissionDenied
         if request.method == "POST":
             return self._decide(request)
-        waiting = traveller_review.to_review()
+        waiting = visible_to(request.user, traveller_review.to_review())
         after = request.GET.get("after", "")
         form = waiting.filter(pk__gt=after).order_by("pk").first() if is_id(after) else waiting.order_by("pk").first()
         user: Any = request.user
@@ -285,7 +287,10 @@ class TravellerFormAdmin(FoldedSearch, ReadOnly, ModelAdmin):
     def _decide(self, request: HttpRequest) -> HttpResponse:
         """Decide about one and open the next; what was refused is before them again, as it is by now."""
         pk, verb = request.POST.get("form", ""), request.POST.get("verb")
-        form = TravellerForm.objects.select_related("passenger__trip").filter(pk=pk).first() if is_id(pk) else None
+        rows = visible_to(request.user, TravellerForm.objects.select_related("passenger__trip"))
+        form = rows.filter(pk=pk).first() if is_id(pk) else None
+        if form is None:
+            check_every_trip(request.user)
         if form is None or verb not in {"approve", "reject"}:
             raise Http404("This form is not here any more.")
         user: Any = request.user

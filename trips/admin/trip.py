@@ -24,6 +24,7 @@ from trips.admin.copying import Copying
 from trips.admin.exporting import ExportPages
 from trips.admin.filing import FilingPages
 from trips.admin.importing import ImportPages
+from trips.admin.leading import TripLeaders
 from trips.admin.lists import FoldedSearch
 from trips.admin.money import TripMoney
 from trips.admin.ofac import OfacPages
@@ -33,7 +34,7 @@ from trips.admin.timeline import TimelinePage
 from trips.admin.workspace import Workspace
 from trips.forms import TripForm
 from trips.models import Trip
-from trips.permissions import may_see
+from trips.permissions import may_see, sees_every_trip
 from trips.querysets import flagged
 
 
@@ -64,6 +65,7 @@ class TripAdmin(
     ImportPages,
     ExportPages,
     TripMoney,
+    TripLeaders,
     ArchiveActions,
     StaffAdmin,
 ):
@@ -121,7 +123,8 @@ class TripAdmin(
         return [(None, {"fields": self.essentials}), *self.tabs, self.facts]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Trip]:
-        return super().get_queryset(request).with_counts()
+        rows: Any = super().get_queryset(request)
+        return rows.with_counts()
 
     def ways_of_term(self, term: str) -> list[Q]:
         is_number = term.isascii() and term.isdigit() and len(term) <= 18
@@ -171,7 +174,8 @@ class TripAdmin(
         return HttpResponseRedirect(f"{url}?{urlencode({'trip': object_id})}")
 
     def has_import_passengers_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perms([f"trips.{verb}_passenger" for verb in ("view", "add", "change")])
+        needed = [f"trips.{verb}_passenger" for verb in ("view", "add", "change")]
+        return request.user.has_perms(needed) and sees_every_trip(request.user)
 
     @action(description="Reports", permissions=["reports"])
     def reports(self, request: HttpRequest, object_id: int) -> HttpResponseRedirect:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesCheckboxFilter
 from unfold.decorators import display
@@ -15,7 +15,9 @@ from trips.admin.base import ShownFilter, StaffAdmin, badge
 from trips.admin.exporting import ExportPages
 from trips.admin.importing import ImportPages
 from trips.forms import VendorForm
-from trips.models import Vendor
+from trips.models import Trip, Vendor
+from trips.permissions import sees_every_trip
+from trips.scope import visible_to
 
 
 @admin.register(Vendor)
@@ -31,7 +33,11 @@ class VendorAdmin(ImportPages, ExportPages, ArchiveActions, StaffAdmin):
     fields = ("name", "kind", "contact_name", "email", "phone", "notes", "needs_review")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Vendor]:
-        return super().get_queryset(request).annotate(trip_count=Count("trips"))
+        rows = super().get_queryset(request)
+        if sees_every_trip(request.user):
+            return rows.annotate(trip_count=Count("trips"))
+        mine = Q(trips__in=visible_to(request.user, Trip.objects.order_by()).values("pk"))
+        return rows.annotate(trip_count=Count("trips", filter=mine))
 
     @display(description="needs review", ordering="needs_review")
     def review(self, vendor: Vendor) -> str:

@@ -28,6 +28,7 @@ from trips.gaps import GAPS, Gap
 from trips.models import Contact, Passenger, Trip
 from trips.permissions import may_see
 from trips.readiness import Readiness, readiness_of
+from trips.scope import visible_to
 from trips.services import enrolment, rooming
 
 SUGGESTIONS = 8
@@ -137,9 +138,10 @@ class Workspace:
 
     def _suggestions(self, request: HttpRequest, trip: Trip, term: str) -> list[Suggestion]:
         contacts = self.admin_site.get_model_admin(Contact)  # type: ignore[attr-defined]
-        rows, _doubles = contacts.get_search_results(request, contacts.get_queryset(request), term)
-        found = list(rows.distinct()[:SUGGESTIONS])
-        bookings = Passenger.objects.filter(contact__in=found).select_related("trip").order_by("-created_at", "-pk")
+        people, _doubles = contacts.get_search_results(request, contacts.get_queryset(request), term)
+        found = list(people.distinct()[:SUGGESTIONS])
+        rows = visible_to(request.user, Passenger.objects.filter(contact__in=found))
+        bookings = rows.select_related("trip").order_by("-created_at", "-pk")
         return _persons(found, list(bookings), trip)
 
     def _act(self, request: HttpRequest, trip: Trip) -> HttpResponse:
@@ -156,8 +158,9 @@ class Workspace:
         return HttpResponseRedirect(f"{back}?{urlencode(more)}" if more else back)
 
     def _enrol(self, request: HttpRequest, trip: Trip) -> dict[str, Any]:
-        contact = _chosen(Contact.objects.standing(), request.POST.get("contact"))
-        like = _chosen(Passenger.objects.filter(contact=contact), request.POST.get("like")) if contact else None
+        contact = _chosen(visible_to(request.user, Contact.objects.standing()), request.POST.get("contact"))
+        bookings = visible_to(request.user, Passenger.objects.filter(contact=contact))
+        like = _chosen(bookings, request.POST.get("like")) if contact else None
         if contact is None:
             self._say(request, messages.ERROR, "Nobody was chosen. Type three letters of the name and pick one.")
             return {}
@@ -342,10 +345,10 @@ def _forced(request: HttpRequest) -> bool:
 
 def _offered(request: HttpRequest, trip: Trip) -> dict[str, Any] | None:
     """Who did not get a seat a moment ago: the waiting list is one click away."""
-    contact = _chosen(Contact.objects.standing(), request.GET.get("full"))
+    contact = _chosen(visible_to(request.user, Contact.objects.standing()), request.GET.get("full"))
     if contact is None:
         return None
-    like = _chosen(Passenger.objects.filter(contact=contact), request.GET.get("like"))
+    like = _chosen(visible_to(request.user, Passenger.objects.filter(contact=contact)), request.GET.get("like"))
     return {"contact": contact.pk, "like": like.pk if like else "", "name": str(like or contact)}
 
 

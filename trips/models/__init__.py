@@ -4,6 +4,7 @@ from trips.models.batch import Batch, BatchRow
 from trips.models.cost import Cost
 from trips.models.document import DiscardedFile, Document
 from trips.models.imports import ColumnMapping, ImportDraft
+from trips.models.leader import TripLeader
 from trips.models.licence import Licence
 from trips.models.note import Note
 from trips.models.paper import PaperTemplate
@@ -53,5 +54,6 @@ __all__ = [
     "Transfer",
     "TravellerForm",
     "Trip",
+    "TripLeader",
     "Vendor",
 ]

@@ -80,6 +80,10 @@ class Trip(Keyed, Flagged):
         limit_choices_to={"merged_into__isnull": True},
     )
     archived_at = models.DateTimeField("archived", null=True, blank=True, editable=False)
+    # Who without the permission to see every trip sees this one.
+    leaders = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="trips.TripLeader", related_name="led_trips", blank=True, editable=False
+    )
 
     # Folded, so that Dvorak finds Dvořák on every database. Read: the search of the lists, by parts in any order.
     search_key = models.TextField(blank=True, default="", editable=False)
@@ -99,7 +103,10 @@ class Trip(Keyed, Flagged):
             # The list filter "needs a look".
             models.Index(fields=["id"], condition=~Q(flags=""), name="trip_flagged"),
         ]
-        permissions = [("overbook_trip", "Can book more passengers than a trip has seats")]
+        permissions = [
+            ("overbook_trip", "Can book more passengers than a trip has seats"),
+            ("see_every_trip", "Sees every trip and whoever is on it, not only the trips they lead"),
+        ]
 
     def __str__(self) -> str:
         return self.name or f"Trip {self.pk}"

@@ -33,7 +33,7 @@ def trips(scope: Scope) -> Any:
     found = Trip.objects.going()
     if scope.first or scope.last:
         found = found.departing(first=scope.first or dt.date.min, last=scope.last or dt.date.max)
-    return found
+    return scope.seen(found)
 
 
 def passengers(scope: Scope) -> Any:
@@ -51,7 +51,7 @@ def with_passports(scope: Scope) -> Rows:
     later = Q(trip__return_date__gte=scope.today) | Q(trip__end_date__gte=scope.today)
     undated = Q(trip__return_date__isnull=True, trip__end_date__isnull=True)
     on_trips = Passenger.objects.seated().filter(later | undated, trip__isnull=False, trip__archived_at__isnull=True)
-    still = on_trips.exclude(trip__status__in=FAILED).select_related("trip", "passport")
+    still = scope.seen(on_trips).exclude(trip__status__in=FAILED).select_related("trip", "passport")
     theirs = Prefetch("contact__passengers", still, to_attr="travelling")
     rows = passengers(scope).seated().select_related("passport").prefetch_related(theirs)
     return rows.order_by(F("passport__expires_on").asc(nulls_first=True), "legal_last_name", "legal_first_name", "pk")

@@ -86,6 +86,10 @@ class Table:
     left_out: tuple[str, ...]
 
 
+def _as_they_are(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What is asked for and by whom: one trip, or the departures from `first` to `last`.
@@ -99,6 +103,8 @@ class Scope:
     first: dt.date | None = None
     last: dt.date | None = None
     whole: bool = False
+    # Leaves of any rows what the asker may see.
+    seen: Callable[[QuerySet[Any]], QuerySet[Any]] = _as_they_are
 
 
 Rows = QuerySet[Any]
@@ -167,7 +173,7 @@ def full_title(report: Report, preset: Preset) -> str:
 
 
 def rows_of(report: Report, preset: Preset, scope: Scope) -> Rows:
-    return preset.narrow(scope, report.source(scope))
+    return scope.seen(preset.narrow(scope, report.source(scope)))
 
 
 def build(report: Report, preset: Preset, scope: Scope, *, part: slice | None = None, count: int = 0) -> Table:

@@ -36,7 +36,10 @@ from trips.models import (
     SentReport,
     Transfer,
     Trip,
+    TripLeader,
 )
+from trips.permissions import sees_every_trip
+from trips.scope import visible_to
 
 May = Callable[[str], bool]
 # So many rows of each history are read; the history page of a record has the older ones.
@@ -50,7 +53,10 @@ TOLD_ALL_THE_SAME = {"archived_at"}
 # What a trip tells of its passengers; the rest is in their own timelines.
 OF_A_TRIP = ("trip", "attendance", "stage")
 # Rooms have no permissions of their own: their page is for whoever may see passengers.
-GUARDS: dict[type[Any], str] = dict.fromkeys((Room, RoomPlace, RoomingLock), "trips.passenger")
+GUARDS: dict[type[Any], str] = {
+    **dict.fromkeys((Room, RoomPlace, RoomingLock), "trips.passenger"),
+    TripLeader: "trips.trip",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +103,14 @@ def of_trip(trip: Trip, may: May, user: Any) -> list[Event]:
     """The trip's own changes, its programme, rooms, papers and costs, who came and went, and its notes."""
     here = {"trip_id": trip.pk}
     ever = Passenger.history.filter(**here).order_by().values("id")
+    if not sees_every_trip(user):  # who has left for another trip is somebody else's
+        ever = visible_to(user, Passenger.objects.filter(pk__in=ever)).order_by().values("pk")
     sources = [
         Source(Trip, Trip.history.filter(id=trip.pk)),
-        *(_of(model, here) for model in (ItineraryItem, Flight, Transfer, Room, RoomingLock, Document, Cost)),
+        *(
+            _of(model, here)
+            for model in (ItineraryItem, Flight, Transfer, Room, RoomingLock, Document, Cost, TripLeader)
+        ),
         Source(
             Passenger,
             Passenger.history.filter(id__in=ever),
@@ -108,7 +119,7 @@ def of_trip(trip: Trip, may: May, user: Any) -> list[Event]:
         ),
     ]
     sent = _lists(trip) if may("trips.sentreport") else []
-    return _together([*_told(sources, may), *_notes(trip.notes.all(), may, user), *sent])
+    return _together([*_told(sources, may, user), *_notes(trip.notes.all(), may, user), *sent])
 
 
 def of_passenger(passenger: Passenger, may: May, user: Any) -> list[Event]:
@@ -118,7 +129,7 @@ def of_passenger(passenger: Passenger, may: May, user: Any) -> list[Event]:
     sources = [Source(Passenger, Passenger.history.filter(id=passenger.pk)), *(_of(model, here) for model in parts)]
     mails = _mails(passenger) if may("trips.reminder") else []
     forms = _forms(passenger) if may("trips.travellerform") else []
-    return _together([*_told(sources, may), *_notes(passenger.notes.all(), may, user), *mails, *forms])
+    return _together([*_told(sources, may, user), *_notes(passenger.notes.all(), may, user), *mails, *forms])
 
 
 def _of(model: Any, where: dict[str, Any]) -> Source:
@@ -141,14 +152,14 @@ class _Change:
     pairs: list[tuple[Any, Any, Any]]  # field, before, after
 
 
-def _told(sources: Sequence[Source], may: May) -> list[Event]:
+def _told(sources: Sequence[Source], may: May, user: Any) -> list[Event]:
     changes = [
         change
         for source in sources
         if may(GUARDS.get(source.model, source.model._meta.label_lower))
         for change in _changes(source)
     ]
-    names = _names(changes, may)
+    names = _names(changes, may, user)
     return [_event(change, names) for change in changes]
 
 
@@ -197,7 +208,7 @@ def _hides(model: type[Any]) -> bool:
     return model in (Passport, HealthRecord)
 
 
-def _names(changes: Sequence[_Change], may: May) -> dict[tuple[type[Any], int], str]:
+def _names(changes: Sequence[_Change], may: May, user: Any) -> dict[tuple[type[Any], int], str]:
     """What the rows that references name are called: one query a model."""
     wanted: dict[type[Any], set[int]] = {}
     for change in changes:
@@ -210,7 +221,9 @@ def _names(changes: Sequence[_Change], may: May) -> dict[tuple[type[Any], int], 
         guard = GUARDS.get(model, label)
         # Who did something is told with every event; a user's name is no secret here.
         if ids and (may(guard) or label == "auth.user"):
-            found |= {(model, row.pk): str(row) for row in model._base_manager.filter(pk__in=ids)}
+            seen = {(model, row.pk): str(row) for row in visible_to(user, model._base_manager.filter(pk__in=ids))}
+            # A row that is gone has a number for a name; to who does not see every trip it could be a hidden one.
+            found |= seen if sees_every_trip(user) else {(model, pk): MASKED for pk in ids} | seen
         elif ids:
             found |= {(model, pk): MASKED for pk in ids}
     return found

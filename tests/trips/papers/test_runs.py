@@ -220,7 +220,7 @@ def test_zip_has_a_folder_a_passenger_and_only_what_the_account_may_open(client,
     assert {name.rpartition("/")[2] for name in whole.namelist()} == {"mou-v1.pdf", "affidavit-v1.pdf"}
     assert {name.rpartition("/")[2] for name in less.namelist()} == {"mou-v1.pdf"}  # the affidavit shows a passport
     client.force_login(factories.StaffFactory(permissions=["trips.view_document"]))
-    assert client.get(url).status_code == 404  # somebody else's run
+    assert client.get(url).status_code == 403  # somebody else's run
 
 
 def test_run_that_nobody_took_up_can_be_put_into_the_queue_again(admin_client, admin_user, trip):
