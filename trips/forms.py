@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -64,12 +64,18 @@ class RenderedValues(forms.ModelForm):
     # Ends the sentence "Changed meanwhile to X"; a subclass that knows by whom says so (" in the office").
     meanwhile_source: ClassVar[str] = ""
 
+    # Shown instead of what the row holds, by field; saving the form as it stands saves them.
+    earlier: ClassVar[Mapping[str, Any]] = {}
+
     rendered_values = RenderedField()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if RENDERED in self.fields and self._is_change:
             self.initial[RENDERED] = self._token({name: self._digest(name, self._shown(name)) for name in self.guarded})
+            for name in self.earlier:
+                self.fields[name].help_text = f"Now: {self._words(name)}"
+            self.initial.update(self.earlier)
 
     # What a field shows, as text
 

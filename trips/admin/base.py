@@ -31,6 +31,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from trips import rules
 from trips.admin.lists import StaffChangeList, StaffPaginator
+from trips.admin.put_back import PutBack
 from trips.admin.saved_filters import SavedFilters
 from trips.admin.scoped import ScopedChoices, ScopedRows
 from trips.days import DayField
@@ -176,7 +177,7 @@ class Refusal:
     rows: list[Any]
 
 
-class StaffAdmin(SavedFilters, GuardedFields, ScopedRows, SimpleHistoryAdmin, ModelAdmin):
+class StaffAdmin(SavedFilters, PutBack, GuardedFields, ScopedRows, SimpleHistoryAdmin, ModelAdmin):
     """A page for rows that staff edit. `form` is a `RuledForm`."""
 
     formfield_overrides: Any = OWN_FIELDS

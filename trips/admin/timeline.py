@@ -71,6 +71,7 @@ class TimelinePage:
             "may_read": may_see(user, "trips.note"),
             "may_add": user.has_perm("trips.add_note") and may_see(user, "trips.note"),
             "may_remove": user.has_perm("trips.delete_note"),
+            "may_put_back": self.has_change_permission(request, obj),  # type: ignore[attr-defined]
             "record_url": reverse(f"{name}_change", args=[obj.pk]),
             "history_url": reverse(f"{name}_history", args=[obj.pk]),
         }

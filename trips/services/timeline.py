@@ -82,6 +82,7 @@ class Event:
     note_id: int | None = None
     mine: bool = False
     kind: str = ""  # of a row of history: "+", "~" or "-"
+    version: int | None = None  # of a row of the subject's own history that can be put back
 
     @property
     def by_itself(self) -> bool:
@@ -97,6 +98,7 @@ class Source:
     only: tuple[str, ...] = ()
     owner: str = ""  # the column that leads to whose timeline it is, which says nothing there
     concerns: Callable[[Any], bool] | None = None
+    own: bool = False  # of the subject itself
 
 
 def of_trip(trip: Trip, may: May, user: Any) -> list[Event]:
@@ -106,7 +108,7 @@ def of_trip(trip: Trip, may: May, user: Any) -> list[Event]:
     if not sees_every_trip(user):  # who has left for another trip is somebody else's
         ever = visible_to(user, Passenger.objects.filter(pk__in=ever)).order_by().values("pk")
     sources = [
-        Source(Trip, Trip.history.filter(id=trip.pk)),
+        Source(Trip, Trip.history.filter(id=trip.pk), own=True),
         *(
             _of(model, here)
             for model in (ItineraryItem, Flight, Transfer, Room, RoomingLock, Document, Cost, TripLeader)
@@ -126,7 +128,10 @@ def of_passenger(passenger: Passenger, may: May, user: Any) -> list[Event]:
     """The passenger's own changes and those of their parts, payments, papers, mails, and their notes."""
     here = {"passenger_id": passenger.pk}
     parts = (Passport, HealthRecord, EmergencyContact, Document, Payment, Flight, RoomPlace)
-    sources = [Source(Passenger, Passenger.history.filter(id=passenger.pk)), *(_of(model, here) for model in parts)]
+    sources = [
+        Source(Passenger, Passenger.history.filter(id=passenger.pk), own=True),
+        *(_of(model, here) for model in parts),
+    ]
     mails = _mails(passenger) if may("trips.reminder") else []
     forms = _forms(passenger) if may("trips.travellerform") else []
     return _together([*_told(sources, may, user), *_notes(passenger.notes.all(), may, user), *mails, *forms])
@@ -150,6 +155,7 @@ class _Change:
     model: type[Any]
     row: Any
     pairs: list[tuple[Any, Any, Any]]  # field, before, after
+    own: bool = False
 
 
 def _told(sources: Sequence[Source], may: May, user: Any) -> list[Event]:
@@ -176,7 +182,7 @@ def _changes(source: Source) -> Iterator[_Change]:
             continue
         pairs = [] if row.history_type == "-" else _pairs(fields, old, row)
         if pairs or row.history_type != "~" or _hides(source.model):
-            yield _Change(source.model, row, pairs)
+            yield _Change(source.model, row, pairs, source.own)
 
 
 def _fields(source: Source) -> list[Any]:
@@ -249,6 +255,7 @@ def _event(change: _Change, names: dict[tuple[type[Any], int], str]) -> Event:
         steps,
         NOT_KEPT if _hides(change.model) and row.history_type == "~" and not steps else "",
         kind=row.history_type,
+        version=row.history_id if change.own and steps and row.history_type == "~" else None,
     )
 
 
