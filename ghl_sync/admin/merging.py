@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from ghl_sync.admin.badges import ago, link_of
 from ghl_sync.models import Link
 from trips.models import Contact
+from trips.services import merging
 from trips.services.merging import DROP
 
 UNIQUE = {"email": "e-mail", "phone": "phone"}
@@ -46,6 +47,7 @@ class MergedElsewhere:
         mine, other = link_of(keep), link_of(drop)
         if not (_is_live(mine) and _is_live(other)):
             return []
+        kept, dropped = merging.told_apart(keep, drop)
         hints: list[str | SafeString] = [
             format_html(
                 "GoHighLevel has both, and only a person can merge contacts there: open "
@@ -53,12 +55,12 @@ class MergedElsewhere:
                 '<a class="text-link" href="{}">{}</a> and keep “{}” as the master. The opportunities of “{}” then '
                 "move along; until then they stay with it there, and here with “{}”. No fetch undoes this merge.",
                 mine.remote_url,
-                keep,
+                kept,
                 other.remote_url,
-                drop,
-                keep,
-                drop,
-                keep,
+                dropped,
+                kept,
+                dropped,
+                kept,
             )
         ]
         taken = [
@@ -68,7 +70,7 @@ class MergedElsewhere:
         ]
         if taken:
             hints.append(
-                f"The {' and '.join(taken)} of “{drop}” may be refused there while the other contact has it; it is "
+                f"The {' and '.join(taken)} of “{dropped}” may be refused there while the other contact has it; it is "
                 "sent again by itself once the two are merged there."
             )
         return hints

@@ -341,8 +341,8 @@ def test_the_page_says_what_is_left_to_do_in_gohighlevel(connected: Sandbox, pai
     told = [str(one) for one in answer.context["messages"]]
     assert told[1:] == [
         hint,
-        "The e-mail of “Greta Lind” may be refused there while the other contact has it; it is sent again by itself "
-        "once the two are merged there.",
+        f"The e-mail of “Greta Lind ({drop.email})” may be refused there while the other contact has it; it is sent "
+        "again by itself once the two are merged there.",
     ]
 
 

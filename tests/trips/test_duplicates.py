@@ -474,6 +474,29 @@ def test_side_by_side_costs_the_same_for_one_booking_and_three(
 SIDE_BY_SIDE = 35
 
 
+@pytest.mark.parametrize(("mails", "marks"), [
+    (("greta@example.com", "greta@work.example.com"), ("greta@example.com", "greta@work.example.com")),
+    (("greta@example.com", "greta@example.com"), ("no. {}", "no. {}")),
+    (("greta@example.com", ""), ("no. {}", "no. {}")),
+])  # fmt: skip
+def test_two_of_one_name_are_told_apart(mails: tuple[str, str], marks: tuple[str, str]) -> None:
+    one, other = [ContactFactory(first_name="Greta", last_name="Lind", email=mail) for mail in mails]
+
+    names = merging.told_apart(one, other)
+
+    assert names == (f"Greta Lind ({marks[0]})".format(one.pk), f"Greta Lind ({marks[1]})".format(other.pk))
+
+
+def test_two_of_one_name_are_told_apart_on_their_page(admin_client: Any) -> None:
+    keep, drop = [ContactFactory(first_name="Greta", last_name="Lind", email=f"{at}@example.com") for at in ("a", "b")]
+
+    page = admin_client.get(url("merge", keep.pk, drop.pk))
+    merged = admin_client.post(url("merge", keep.pk, drop.pk), chosen(keep, drop), follow=True)
+
+    assert page.context["title"] == "Merge Greta Lind (b@example.com) into Greta Lind (a@example.com)"
+    assert told(merged)[0].startswith("“Greta Lind (b@example.com)” is merged into <a")
+
+
 def test_a_merge_from_the_list_opens_the_next_pair_and_offers_the_undo(admin_client: Any) -> None:
     keep, drop = two()
     left = ContactFactory.create_batch(2, email="other@example.com")

@@ -309,6 +309,7 @@ class MergePages:
             self._tell_merge(request, messages.WARNING, f"Not merged: now “{keep}” has to stay. Look once more.")
             return self._once_more(request, keep, drop)
         picks = {name: request.POST.get(f"pick-{name}", merging.KEEP) for name in merging.FIELDS}
+        kept, dropped = merging.told_apart(keep, drop)
         hints = self.merge_hints(keep, drop, picks)
         try:
             shown = request.POST.get("shown", "")
@@ -317,7 +318,7 @@ class MergePages:
             self._tell_merge(request, messages.ERROR, str(refused))
             return self._once_more(request, keep, drop)
         link = format_html(
-            '“{}” is merged into <a class="text-link" href="{}">{}</a>.', drop, _url("change", keep.pk), keep
+            '“{}” is merged into <a class="text-link" href="{}">{}</a>.', dropped, _url("change", keep.pk), kept
         )
         self._tell_merge(request, messages.SUCCESS, with_undo(link, batch))
         for hint in hints:
@@ -360,9 +361,12 @@ class MergePages:
         listed = {"from": IN_LIST} if request.GET.get("from") == IN_LIST else {}
         lacks = merging.lacking(request.user, drop)
         born = _sees_births(request)
+        kept, dropped = merging.told_apart(keep, drop)
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
-            "title": f"Merge {drop} into {keep}",
+            "title": f"Merge {dropped} into {kept}",
+            "kept": kept,
+            "dropped": dropped,
             "keep": self._side(request, keep),
             "drop": self._side(request, drop),
             "why": why,

@@ -50,6 +50,15 @@ STAYS: tuple[tuple[type[Model], str], ...] = ((ContactsApart, "first"), (Contact
 PERMISSIONS = ("trips.change_contact", "trips.change_passenger")
 
 
+def told_apart(one: Contact, other: Contact) -> tuple[str, str]:
+    """What each is called beside the other: where both have one name by the e-mail, too, or else by the number."""
+    if str(one) != str(other):
+        return str(one), str(other)
+    by_mail = one.email and other.email and one.email != other.email
+    marks = (one.email, other.email) if by_mail else (f"no. {one.pk}", f"no. {other.pk}")
+    return f"{one} ({marks[0]})", f"{other} ({marks[1]})"
+
+
 class Refused(Exception):
     """The two are not merged; the words say why and what to do. `trips` are those that both of them are on."""
 
