@@ -191,6 +191,7 @@ class ReadKind(models.TextChoices):
     FILE = "file", "File"
     REPORT = "report", "Report"
     EXPORT = "export", "Export"
+    IMPORT = "import", "Preview of an import"
     SEARCH = "search", "Search"
     PERSON = "person", "All that is kept of a person"
 

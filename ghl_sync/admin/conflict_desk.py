@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
 
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import formats, timezone
@@ -16,10 +17,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, capfirst
 
-from ghl_sync.admin.fields import full_label, is_sensitive, may_decide, may_read, shown
+from ghl_sync.admin.fields import full_label, is_sensitive, may_decide, may_read, models_of, shown
 from ghl_sync.engine import resolve
 from ghl_sync.mapping.table import MAPS
-from ghl_sync.models import Conflict, Link
+from ghl_sync.models import Conflict, Kind, Link
+from trips.enums import ReadKind
+from trips.services import reading
 
 OURS, THEIRS = Conflict.Outcome.OURS.value, Conflict.Outcome.THEIRS.value
 SIDES = {OURS: "TripBuilder", THEIRS: "GoHighLevel"}
@@ -101,6 +104,17 @@ class Desk:
         return {
             name: render_to_string(f"admin/ghl_sync/conflict_{name}.html", {"desk": self}) for name in ("open", "past")
         }
+
+
+def note_look(request: HttpRequest, link: Link) -> None:
+    """In the read log: which passports or health records of a passenger the page is about to show."""
+    if link.kind != Kind.PASSENGER:
+        return
+    fields = Conflict.objects.filter(link=link).order_by().values_list("field", flat=True).distinct()
+    readable = [name for name in fields if is_sensitive(link.kind, name) and may_read(request.user, link.kind, name)]
+    shows = {f"trips.{model}" for name in readable for model in models_of(link.kind, name)}
+    if shows & {*reading.SENSITIVE}:
+        reading.note(request, ReadKind.REVIEW, shows=shows, people=[link.object_id], what="Conflicts")
 
 
 def desk_of(user: Any, link: Link, *, focus: int | None = None) -> Desk:

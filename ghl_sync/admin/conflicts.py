@@ -26,7 +26,7 @@ from ghl_sync import tasks
 from ghl_sync.admin.account import account_of
 from ghl_sync.admin.badges import badge_of
 from ghl_sync.admin.buttons import only_by_button
-from ghl_sync.admin.conflict_desk import BLANK, HIDDEN, OURS, SIDES, THEIRS, desk_of, page_url
+from ghl_sync.admin.conflict_desk import BLANK, HIDDEN, OURS, SIDES, THEIRS, desk_of, note_look, page_url
 from ghl_sync.admin.fields import label_of, may_decide, may_see_value, shown
 from ghl_sync.admin.filters import KindFilter, UnresolvedFilter
 from ghl_sync.admin.records import QuestionAdmin, record_of
@@ -278,6 +278,7 @@ class ConflictAdmin(QuestionAdmin):
 
     def _page(self, request: HttpRequest, link_id: int, focus: int | None = None) -> HttpResponse:
         link = self._link(request, link_id)
+        note_look(request, link)
         others = Conflict.objects.filter(resolved_at__isnull=True, choice="").exclude(link=link).select_related("link")
         following = others.order_by("-opened_at", "-pk").only("link__label", "link__kind").first()
         context = {

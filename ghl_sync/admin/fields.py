@@ -86,7 +86,7 @@ def may_see_value(user: Any, kind: str, name: str) -> bool:
     return may_read(user, kind, name)
 
 
-def _models_of(kind: str, name: str) -> set[str]:
+def models_of(kind: str, name: str) -> set[str]:
     """The models whose permissions guard a mapped field: the object's, and that of its part."""
     return {kind, _MODELS.get(MAPS[kind].by_name[name].part, kind)}
 
@@ -96,13 +96,13 @@ def may_read(user: Any, kind: str, name: str) -> bool:
     row = MAPS[kind].by_name.get(name) if kind in MAPS else None
     if row is None or row.group == "document":
         return False
-    return all(may_see(user, f"trips.{model}") for model in _models_of(kind, name))
+    return all(may_see(user, f"trips.{model}") for model in models_of(kind, name))
 
 
 def may_decide(user: Any, kind: str, name: str) -> bool:
     """Whether this user may say which value the field holds: whoever may type it."""
     known = kind in MAPS and name in MAPS[kind].by_name
-    return known and all(user.has_perm(f"trips.change_{model}") for model in _models_of(kind, name))
+    return known and all(user.has_perm(f"trips.change_{model}") for model in models_of(kind, name))
 
 
 def shown(kind: str, name: str, text: str) -> str:

@@ -19,6 +19,7 @@ from ghl_sync.models import Cause, Change, Conflict, Link
 from ghl_sync.sandbox.server import Sandbox
 from tests import factories
 from tests.ghl_sync.engine.mirror import a_trip, custom, link_of
+from tests.pages import read_log
 
 SECRET = "X5559876"
 TRIP = ("trips.view_trip", "trips.change_trip", "ghl_sync.view_conflict")
@@ -444,6 +445,9 @@ def test_passport_numbers_are_shown_to_whoever_may_read_them_and_to_nobody_else(
     assert seen("trips.view_passport") == (True, True, False, [False])
     assert seen("trips.change_passport") == (True, True, False, [True])
     assert SECRET not in caplog.text
+    people = [passport.passenger_id]
+    looks = [(read.kind, read.what, read.shows, read.people) for read in read_log()]
+    assert looks == [("review", "Conflicts", "trips.passport", people)] * 2
     with connection.cursor() as cursor:
         cursor.execute("select our_value from ghl_sync_conflict")
         assert [SECRET in row[0] for row in cursor.fetchall()] == [False, False]

@@ -12,6 +12,7 @@ from django_q.models import Schedule
 from openpyxl import Workbook
 
 from tests import factories
+from tests.pages import Read, read_log
 from trips.models import Batch, ColumnMapping, Contact, ImportDraft, Passenger, Passport
 from trips.services import imports
 
@@ -133,6 +134,23 @@ def test_rows_for_which_there_is_no_time_are_handed_back(clerk, trip, monkeypatc
         f"{name},There was no time left for this row. Give it again."
         for name in ("Ada,Almqvist,ada@example.com", "Ben,Baptiste,ben@example.com")
     ]
+
+
+def test_preview_that_shows_what_is_there_stands_in_the_read_log(admin_client, admin_user, trip):
+    passport = factories.PassportFactory(number="X5550001", passenger__trip=trip)
+    person = passport.passenger
+    header = "First name,Last name,E-mail,Passport number"
+    lines = [
+        f"{person.legal_first_name},{person.legal_last_name},{person.contact.email},X5550002",
+        "New,One,n@example.com,X1",
+    ]
+
+    page = given(admin_client, text="\n".join((header, *lines)), trip=trip)
+    preview = mapped(admin_client, page, *NAMES, "Passport number") if "headings" in page.context else page
+
+    assert preview.context["counts"] == [("Changed", 1), ("New", 1)]
+    what = "pasted cells"
+    assert read_log() == [Read(admin_user, "import", what, shows="trips.passport", people=[person.pk])]
 
 
 def test_second_confirmation_does_nothing(clerk, trip):

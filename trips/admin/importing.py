@@ -22,12 +22,12 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import action
 
 from trips.admin.base import is_id, said
-from trips.enums import BatchKind
+from trips.enums import BatchKind, ReadKind
 from trips.models import ImportDraft, Trip
 from trips.permissions import sees_every_trip
 from trips.resources import RESOURCES, Row, RowResource, fitting, guessed, run
 from trips.resources.files import write_csv
-from trips.services import imports
+from trips.services import imports, reading
 from trips.services.batches import recorded
 from trips.services.sheets import MOST_BYTES, MOST_ROWS, Sheet, Unreadable, read_file, read_text
 
@@ -201,6 +201,7 @@ class ImportPages:
             return self._confirm(request, draft)
         sheet = imports.sheet_of(draft)
         rows = self._lined(run(self._resource(request, draft.trip), sheet, self._mapping(request, draft)), sheet)
+        self._note_preview(request, draft, rows)
         counts = Counter(row.state for row in rows)
         writes = counts["new"] + counts["changed"]
         context = {
@@ -213,6 +214,14 @@ class ImportPages:
             "any": bool(writes or counts["twin"]),
         }
         return self._page(request, "preview", context)
+
+    def _note_preview(self, request: HttpRequest, draft: ImportDraft, rows: Sequence[Row]) -> None:
+        """In the read log: beside what the file would change, the preview shows what is there."""
+        columns = self._resource(request, draft.trip).fields.values()
+        shows = [f"trips.{column.part}" for column in columns if column.part and column.label in draft.mapping.values()]
+        people = [row.object_id for row in rows if row.state == "changed" and row.object_id]
+        if people and shows:
+            reading.note(request, ReadKind.IMPORT, shows=shows, people=people, what=draft.title)
 
     def _confirm(self, request: HttpRequest, draft: ImportDraft) -> HttpResponse:
         here = HttpResponseRedirect(self.import_url("preview", draft))
