@@ -11,6 +11,25 @@ document.addEventListener("DOMContentLoaded", () => {
     });
 });
 
+// Unfold shows a page only when its scripts are ready, and then a browser has given up on `autofocus`.
+document.addEventListener("alpine:initialized", () => requestAnimationFrame(() => {
+    if (document.activeElement === document.body) document.querySelector("body.login [autofocus]")?.focus();
+}));
+
+// Before one has signed in, Unfold's switch of light and dark is a link that leads nowhere and no key reaches.
+document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll("body.login a:not([href])").forEach((control) => {
+        control.role = "button";
+        control.tabIndex = 0;
+        if (control.matches('[x-on\\:click^="openTheme"]')) control.ariaLabel = "Light or dark";
+        control.addEventListener("keydown", (event) => {
+            if (event.key !== "Enter" && event.key !== " ") return;
+            event.preventDefault();
+            control.click();
+        });
+    });
+});
+
 // Unfold writes a chosen file's name into a field that only its own file inputs have; at ours it fails. It passes over
 // an input that has this mark.
 document.addEventListener("DOMContentLoaded", () => {

@@ -19,6 +19,10 @@ os.environ.update(
     FIELD_ENCRYPTION_KEYS="",
     TIME_ZONE="",
     LOG_LEVEL="WARNING",
+    SECOND_FACTOR="optional",  # tests/tripbuilder/signin has those of "required"
+    SESSION_IDLE_MINUTES="",
+    SESSION_HOURS="",
+    PROXIES="",
     REDIS_URL=os.environ.get("TRIPBUILDER_TEST_REDIS", ""),  # `make chaos BROKER=redis`
     TRIP_CURRENCY="",
     TRIP_DEPOSIT_DAYS_BEFORE="",

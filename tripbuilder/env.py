@@ -62,11 +62,13 @@ def seconds(name: str, default: float, *, least: float = 0.0) -> float:
     return value
 
 
-def count(name: str, default: int, *, most: int) -> int:
-    """A whole number from 1 to `most`."""
+def count(name: str, default: int, *, most: int, least: int = 1) -> int:
+    """A whole number from `least` to `most`."""
     text = read(name, env.str, "").strip() or str(default)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
-        raise ImproperlyConfigured(f"{name} is {text[:40]!r}; give a whole number from 1 to {most}, such as {default}.")
+    if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
+        raise ImproperlyConfigured(
+            f"{name} is {text[:40]!r}; give a whole number from {least} to {most}, such as {default}."
+        )
     return int(text)
 
 

@@ -6,6 +6,7 @@ Works for development with no `.env` at all and refuses to start in production w
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import sys
 from collections.abc import Callable
@@ -84,9 +85,12 @@ INSTALLED_APPS = [
     "django_q",
     "simple_history",
     "import_export",
+    "axes",
+    "django_otp",
     "trips",
     "ghl_sync",
     "tripbuilder",
+    "tripbuilder.signin",
 ]
 
 MIDDLEWARE = [
@@ -97,12 +101,17 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "tripbuilder.signin.middleware.SessionLimits",
+    "tripbuilder.signin.middleware.SecondFactorGate",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "tripbuilder.refusals.RefusalMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
-AUTHENTICATION_BACKENDS = ["tripbuilder.backends.RoleBackend"]
+# The first asks django-axes whether the account is locked, the second compares the password and knows the permissions.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "tripbuilder.backends.RoleBackend"]
 
 ROOT_URLCONF = "tripbuilder.urls"
 WSGI_APPLICATION = "tripbuilder.wsgi.application"
@@ -144,12 +153,34 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "tripbuilder.signin.passwords.NotTheDemoOne"},
+    {"NAME": "tripbuilder.signin.passwords.NotTheLastOne"},
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+# required: who has no authenticator app sets one up before anything else opens.
+SECOND_FACTOR = choice("SECOND_FACTOR", "optional" if DEBUG else "required", ("required", "optional"))
+SESSION_IDLE_MINUTES = count("SESSION_IDLE_MINUTES", 60, most=24 * 60)
+SESSION_HOURS = count("SESSION_HOURS", 12, most=30 * 24)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
+# Proxies between the internet and this process, each of which adds a line to X-Forwarded-For.
+PROXIES = count("PROXIES", 0, least=0, most=5)
+
+# Lockout: by the pair, so that nobody can lock an office out by its address, or an account by its name.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = dt.timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "tripbuilder.signin.views.locked"
+AXES_CLIENT_IP_CALLABLE = "tripbuilder.signin.address.client_address"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the page says how long it takes, and that stays true
+AXES_ENABLE_ADMIN = False  # ours is in tripbuilder/admin.py
+AXES_VERBOSE = False
+# Some type their password where the name belongs, so names stay out of the log; the address is what an operator needs.
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
 
 LANGUAGE_CODE = "en-us"
 FORMAT_MODULE_PATH = "tripbuilder.formats"
@@ -321,6 +352,8 @@ UNFOLD: dict[str, Any] = {
             "950": "#092524",
         }
     },
+    "LOGIN": {"form": "tripbuilder.signin.forms.SignInForm"},
+    "ACCOUNT": {"navigation": [{"title": "My sign-ins", "link": reverse_lazy("signin:mine")}]},
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": []},
 }
 
@@ -428,6 +461,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Read log", "visibility", "admin:trips_readentry_changelist", "trips.readentry"),
             _page("Users", "group", "admin:auth_user_changelist", "auth.user"),
             _page("Groups", "shield_person", "admin:auth_group_changelist", "auth.group"),
+            _page("Wrong passwords", "lock", "admin:axes_accessattempt_changelist", "axes.accessattempt"),
         ],
     },
 ]

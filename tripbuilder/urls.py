@@ -11,6 +11,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("favicon.ico"))),
     path("ghl/", include("ghl_sync.urls")),
     path("form/", include("trips.traveller.urls")),
+    path("sign-in/", include("tripbuilder.signin.urls")),
     path("", include("trips.urls")),
     path("", admin.site.urls),
 ]

@@ -16,7 +16,7 @@ from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.session import Session
 from ghl_sync.models import Change, Link, Location
 from ghl_sync.sandbox.server import Sandbox
-from tests.factories import PASSWORD, ContactFactory, PassengerFactory, StaffFactory
+from tests.factories import ContactFactory, PassengerFactory, StaffFactory
 from tests.ghl_sync.engine.mirror import a_trip, link_of
 from tests.ghl_sync.test_commands import run
 from trips.models import Passenger, Trip
@@ -122,7 +122,7 @@ def test_sync_now_of_many_records_says_what_it_takes_and_gives_way_to_staff(
     people = ContactFactory.create_batch(21)
     due.run_due(session)
     boss = StaffFactory(is_superuser=True)
-    client.login(username=boss.username, password=PASSWORD)
+    client.force_login(boss)
     data = {"action": "sync_selected", "_selected_action": [link_of(one).pk for one in people]}
 
     page = client.post(reverse("admin:ghl_sync_link_changelist"), data, follow=True)

@@ -17,7 +17,7 @@ from ghl_sync.engine.pull import pull
 from ghl_sync.engine.session import CannotRun, Paused, Session
 from ghl_sync.models import Change, Link, Location, Run
 from ghl_sync.sandbox.server import Sandbox
-from tests.factories import PASSWORD, ContactFactory, StaffFactory
+from tests.factories import ContactFactory, StaffFactory
 from tests.ghl_sync.engine.mirror import a_trip, custom, link_of
 from tests.ghl_sync.test_commands import run
 from trips.models import Contact, Trip
@@ -192,7 +192,7 @@ def click(client: Client, name: str, to: str, here: str = "/trips/trip/") -> Any
 
 
 def test_pausing_and_going_on_by_the_buttons(session: Session, client: Client, boss: Any) -> None:
-    client.login(username="ana", password=PASSWORD)
+    client.force_login(boss)
     answer = click(client, "sending", "pause", reverse("admin:ghl_sync_link_changelist"))
     assert (answer.status_code, answer["Location"]) == (302, reverse("admin:ghl_sync_link_changelist"))
     row = Location.objects.get()
@@ -215,8 +215,7 @@ def test_pausing_and_going_on_by_the_buttons(session: Session, client: Client, b
 
 
 def test_who_may_not_switch_sees_the_banner_without_the_button(session: Session, client: Client) -> None:
-    StaffFactory(username="bo", permissions=["ghl_sync.view_link"])
-    client.login(username="bo", password=PASSWORD)
+    client.force_login(StaffFactory(username="bo", permissions=["ghl_sync.view_link"]))
     turn("fetching", paused=True)
     page = client.get(reverse("admin:ghl_sync_link_changelist")).content.decode()
     assert "Fetching was paused on" in page
@@ -227,7 +226,7 @@ def test_who_may_not_switch_sees_the_banner_without_the_button(session: Session,
 
 
 def test_odd_posts_change_nothing_and_lead_nowhere_else(session: Session, client: Client, boss: Any) -> None:
-    client.login(username="ana", password=PASSWORD)
+    client.force_login(boss)
     assert client.get(reverse("admin:ghl_sync_switch")).status_code == 302
     assert click(client, "watermark", "pause").status_code == 400
     assert click(client, "sending", "explode").status_code == 400
@@ -239,7 +238,7 @@ def test_odd_posts_change_nothing_and_lead_nowhere_else(session: Session, client
 def test_a_record_s_badge_says_that_sending_is_paused(session: Session, client: Client, boss: Any) -> None:
     a_trip()
     turn("sending", paused=True)
-    client.login(username="ana", password=PASSWORD)
+    client.force_login(boss)
     page = client.get(reverse("admin:ghl_sync_link_changelist")).content.decode()
     assert "Waiting: sending is paused" in page
 

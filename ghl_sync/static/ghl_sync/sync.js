@@ -33,7 +33,7 @@
       if (document.hidden) return; // coming back into view looks at once
       let wait = RESTING;
       try {
-        const answer = await fetch(source.dataset.syncUrl, { redirect: "manual" });
+        const answer = await fetch(source.dataset.syncUrl, { redirect: "manual", headers: { "X-Background": "1" } });
         // Logged out (a redirect), not allowed any more, or deleted: asking again would not help.
         if (answer.type === "opaqueredirect" || answer.status === 403 || answer.status === 404) return;
         if (answer.ok) {

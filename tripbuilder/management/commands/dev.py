@@ -18,10 +18,9 @@ from ghl_sync.conf import config
 from ghl_sync.models import Alarm, Link
 from ghl_sync.sandbox.hooks import public_key
 from tripbuilder.demo import SANDBOX_LOCATION, SANDBOX_TOKEN
+from tripbuilder.signin.demo import DEMO_PASSWORD, DEMO_USER
 from tripbuilder.supervisor import HOST, Stopped, Supervisor, port_is_free
 from trips.models import Contact, Passenger, Trip
-
-DEMO_USER, DEMO_PASSWORD = "admin", "tripbuilder"
 
 
 def _what_hangs() -> str:

@@ -4,7 +4,7 @@
 document.querySelectorAll("[data-progress]").forEach((box) => {
     const look = async () => {
         try {
-            const answer = await fetch(box.dataset.progress, { redirect: "error" });
+            const answer = await fetch(box.dataset.progress, { redirect: "error", headers: { "X-Background": "1" } });
             if (answer.ok) box.innerHTML = await answer.text();
         } catch {
             // The next look tries again.
