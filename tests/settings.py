@@ -23,6 +23,7 @@ os.environ.update(
     SESSION_IDLE_MINUTES="",
     SESSION_HOURS="",
     PROXIES="",
+    REFUSALS_PER_MINUTE="100000",  # the tests of refusals make more of them than any stranger
     REDIS_URL=os.environ.get("TRIPBUILDER_TEST_REDIS", ""),  # `make chaos BROKER=redis`
     TRIP_CURRENCY="",
     TRIP_DEPOSIT_DAYS_BEFORE="",

@@ -15,6 +15,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from csp import constants as csp
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -87,6 +88,7 @@ INSTALLED_APPS = [
     "import_export",
     "axes",
     "django_otp",
+    "csp",
     "trips",
     "ghl_sync",
     "tripbuilder",
@@ -95,6 +97,9 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "tripbuilder.headers.SecurityHeaders",
+    "csp.middleware.CSPMiddleware",
+    "tripbuilder.strangers.StrangersLimit",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -219,6 +224,28 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
+# Unfold's scripts evaluate what its pages say (Alpine), and its pages style single elements; without 'unsafe-eval' even
+# the button of the sign-in is dead. No script stands in a page, so none that somebody smuggles into one runs.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [csp.NONE],
+        "script-src": [csp.SELF, csp.UNSAFE_EVAL],
+        "style-src": [csp.SELF, csp.UNSAFE_INLINE],
+        "img-src": [csp.SELF, "data:"],
+        "font-src": [csp.SELF],
+        "connect-src": [csp.SELF],
+        "form-action": [csp.SELF],
+        "base-uri": [csp.NONE],
+        "frame-ancestors": [csp.NONE],
+    }
+}
+SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True  # our scripts read the token from the page's form
+SESSION_COOKIE_SAMESITE = "Lax"  # a link in a mail leads in
+CSRF_COOKIE_SAMESITE = "Strict"
+# Of strangers, from one address and in each web process (tripbuilder/strangers.py).
+REFUSALS_PER_MINUTE = count("REFUSALS_PER_MINUTE", 60, most=100_000)
 if not DEBUG:
     SECURE_SSL_REDIRECT = flag("SECURE_SSL_REDIRECT", default=True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -227,6 +254,8 @@ if not DEBUG:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    # With this prefix a browser takes them from this very host only, so that no sister domain can plant one.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 
 # The business.
 TRIP_CURRENCY = code("TRIP_CURRENCY", "USD", "[A-Z]{3}", "three capital letters")

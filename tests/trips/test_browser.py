@@ -16,16 +16,20 @@ from trips.models import Payment
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PHONE = {"width": 390, "height": 844}
+POLICY = "Content Security Policy"
 
 
 @pytest.fixture
 def page(chromium: str, monkeypatch: pytest.MonkeyPatch, live_server: Any) -> Iterator[Page]:
-    """A tab of somebody who may do everything."""
+    """A tab of somebody who may do everything. Whatever is done in it, no page does what the policy forbids."""
+    blocked: list[str] = []
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright keeps an event loop in this thread
     StaffFactory(username="ada", is_superuser=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_context(viewport={"width": 1400, "height": 900}, base_url=live_server.url).new_page()
+        context = browser.new_context(viewport={"width": 1400, "height": 900}, base_url=live_server.url)
+        context.on("console", lambda said: blocked.append(said.text) if POLICY in said.text else None)
+        tab = context.new_page()
         tab.set_default_timeout(20_000)
         tab.goto("/")
         tab.get_by_label("Username").fill("ada")
@@ -34,6 +38,7 @@ def page(chromium: str, monkeypatch: pytest.MonkeyPatch, live_server: Any) -> It
         yield tab
         browser.close()
         connections.close_all()  # under the event loop the test had connections of its own
+    assert blocked == []
 
 
 def top(page: Page, name: str) -> float:

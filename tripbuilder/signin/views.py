@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
-from django.utils.safestring import mark_safe
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 from django_otp import login as otp_login
@@ -169,7 +168,7 @@ def _show_codes(request: HttpRequest, codes: list[str]) -> HttpResponse:
     context = {
         "codes": codes,
         "file_url": f"data:text/plain;charset=utf-8,{quote(text)}",
-        "download": mark_safe('download="tripbuilder-recovery-codes.txt"'),
+        "download": {"download": "tripbuilder-recovery-codes.txt"},
         "next": next_page(request),
         "host": host,
     }
