@@ -21,11 +21,12 @@ chaos: ## long random runs of the sync under every fault (SEEDS=1-200 STEPS=500 
 	@bin/install dev
 	@exec $(PYTHON) -m tests.chaos --seeds $(or $(SEEDS),1-20) --steps $(or $(STEPS),500) --database $(or $(DATABASE),sqlite) --broker $(or $(BROKER),database) --jobs $(or $(JOBS),1) $(if $(MODE),--mode $(MODE))
 
-lint: ## check style, types and which module may import which
+lint: ## check style, types, what bandit warns of, and which module may import which
 	@bin/install dev
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy tripbuilder trips ghl_sync
+	$(PYTHON) -m bandit --quiet --recursive tripbuilder trips ghl_sync
 	$(PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 format: ## rewrite the code in the house style

@@ -18,7 +18,7 @@ from ghl_sync.suppression import muted
 from trips.enums import Sex
 from trips.models import Passenger, Trip
 
-SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - it opens nothing but the stand-in
+SANDBOX_TOKEN = "sandbox-token"  # nosec B105 # noqa: S105 - it opens nothing but the stand-in
 SANDBOX_LOCATION = "sandbox-location"
 REASON = "Invented for the demo"
 _DESTINATIONS = {
@@ -70,7 +70,7 @@ def _of_passenger(passenger: Passenger, today: dt.date) -> Iterator[tuple[str, A
 
 def _born(passenger: Passenger, today: dt.date) -> dt.date:
     """By name alone, so that two records of one person agree, as they must to be found as duplicates."""
-    rng = random.Random(passenger.legal_name)  # noqa: S311 - believable, not secret
+    rng = random.Random(passenger.legal_name)  # nosec B311 # noqa: S311 - believable, not secret
     years = rng.randint(*(_CHILD_AGES if passenger.is_child else _ADULT_AGES))
     return dt.date(today.year - years, rng.randint(1, 12), rng.randint(1, 28))
 

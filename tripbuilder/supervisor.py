@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
+import subprocess  # nosec B404 # it starts our own commands only
 import sys
 import threading
 import time
@@ -80,7 +80,7 @@ class Supervisor:
 
         One that may be started `again` is, when it ends by itself.
         """
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and command
+        process = subprocess.Popen(  # nosec B603 # noqa: S603 - our own interpreter and command
             [sys.executable, self._manage, *words],
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -91,7 +91,7 @@ class Supervisor:
 
     def run(self, *words: str) -> int:
         """Run `manage.py words…` to its end; its exit code. Raises Stopped when asked to meanwhile."""
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and command
+        process = subprocess.Popen(  # nosec B603 # noqa: S603 - our own interpreter and command
             [sys.executable, self._manage, *words],
             env=self._environment,
             stdin=subprocess.DEVNULL,

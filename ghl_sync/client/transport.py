@@ -206,7 +206,7 @@ class Transport:
             except TryLater:
                 if attempt == READ_TRIES:
                     raise
-                time.sleep(random.uniform(0.1, 0.4) * 2**attempt)  # noqa: S311 - spreads retries
+                time.sleep(random.uniform(0.1, 0.4) * 2**attempt)  # nosec B311 # noqa: S311 - spreads retries
         raise AssertionError("unreachable")
 
     def write(self, method: str, path: str, *, json_body: Any = None) -> Answer:
@@ -371,7 +371,7 @@ def failure(
     if status == 429:
         spent = state.daily_remaining == 0 and state.daily_reset_ms
         wait = state.daily_reset_ms / 1000 if spent and state.daily_reset_ms else (state.interval_ms or 10_000) / 1000
-        return RateLimited(words, retry_after=wait + random.uniform(0, 1), **where)  # noqa: S311 - spreads retries
+        return RateLimited(words, retry_after=wait + random.uniform(0, 1), **where)  # nosec B311 # noqa: S311 - spreads retries
     timed_out = "command timed out" in (words + text[:200]).lower()
     if status >= 500 or status in {408} or timed_out or (300 <= status < 400):
         words = words if body is not None else f"GoHighLevel is out of order (HTTP {status})."

@@ -227,7 +227,7 @@ class DatabaseLimiter:
             held = _held(location, now)
             if held > 0:
                 after = AFTER_HOLD_SECONDS if right.spread else 0.0
-                return held + after + random.uniform(0, after), None  # noqa: S311 - spreads callers, guards nothing
+                return held + after + random.uniform(0, after), None  # nosec B311 # noqa: S311 - spreads callers, guards nothing
             slot = self._next_slot(location)
             if slot is None:  # every slot is being taken this instant by someone else
                 return POLL_SECONDS, None
@@ -237,7 +237,7 @@ class DatabaseLimiter:
                 start = max(start, self._spread_from(location, now, interval))
             wait = (start - now).total_seconds()
             if wait > right.ahead:
-                return wait - right.ahead + random.uniform(0, POLL_SECONDS), None  # noqa: S311 - as above
+                return wait - right.ahead + random.uniform(0, POLL_SECONDS), None  # nosec B311 # noqa: S311 - as above
             slot.free_at = start + interval
             RateSlot.objects.filter(pk=slot.pk).update(free_at=slot.free_at)
             return wait, slot

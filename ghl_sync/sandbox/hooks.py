@@ -195,7 +195,7 @@ class Hooks:
     def _enqueue(self, body: bytes, delay: float | None = None, done: int = 0) -> None:
         after = self.switches.delay if delay is None else delay
         if self.switches.shuffle:
-            after += random.uniform(0, SHUFFLE_SECONDS)  # noqa: S311 - it guards nothing
+            after += random.uniform(0, SHUFFLE_SECONDS)  # nosec B311 # noqa: S311 - it guards nothing
         with self._news:
             heapq.heappush(self._waiting, (time.monotonic() + after, next(self._order), body, done))
             self._news.notify_all()

@@ -69,7 +69,7 @@ def fill(store: Store, size: str, today: dt.date | None = None) -> None:
 class _Small:
     def __init__(self, store: Store, today: dt.date) -> None:
         self.store, self.today = store, today
-        self.rng = random.Random(_SEED)  # noqa: S311 - believable, not secret
+        self.rng = random.Random(_SEED)  # nosec B311 # noqa: S311 - believable, not secret
         self.inventor = Inventor(self.rng)
         self.people: dict[str, Person] = {}
         self.travellers = 0

@@ -77,7 +77,7 @@ class _Unit:
 @dataclass(slots=True)
 class _Real:
     store: Store
-    rng: random.Random = field(default_factory=lambda: random.Random(_SEED))  # noqa: S311 - believable, not secret
+    rng: random.Random = field(default_factory=lambda: random.Random(_SEED))  # nosec B311 # noqa: S311 - believable, not secret
     people: dict[str, Person] = field(default_factory=dict)
     inventor: Inventor = field(init=False)
     ids: dict[str, str] = field(init=False)

@@ -10,7 +10,7 @@ from django.core import checks
 from django.db import Error
 
 DEMO_USER = "admin"
-DEMO_PASSWORD = "tripbuilder"  # noqa: S105 - it is no secret: `demo_account_is_shut_out` and the sign-in form see to that
+DEMO_PASSWORD = "tripbuilder"  # nosec B105 # noqa: S105 - it is no secret: `demo_account_is_shut_out` and the sign-in form see to that
 REFUSED = "This is the password of the demo account, which works with DEBUG on only. Have an administrator set another."
 
 

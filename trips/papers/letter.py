@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from math import cos, radians, sin
 from typing import Any
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape  # nosec B406 # it parses nothing
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.styles import ParagraphStyle

@@ -123,7 +123,7 @@ def retry_later(link: Link, words: str, config: Config, *, after: float | None =
     """The same call may work later: wait with full jitter, 30 s doubling to 6 h."""
     failures = link.failures + 1
     longest = min(config.backoff_most, config.backoff_first * 2 ** min(failures - 1, 20))
-    wait = after if after is not None else random.uniform(longest / 10, longest)  # noqa: S311 - spreads retries
+    wait = after if after is not None else random.uniform(longest / 10, longest)  # nosec B311 # noqa: S311 - spreads retries
     now = database_now()
     finish(
         link,
