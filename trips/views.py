@@ -42,13 +42,13 @@ from trips.reports.table import (
     blanks_first,
     build,
     full_title,
-    masked,
     rows_of,
     shown,
     without_shy,
 )
 from trips.scope import visible_to
 from trips.services import reading
+from trips.text import masked
 
 LOG = logging.getLogger("trips.reports")
 ROWS_A_PAGE = 25

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trips import choices
 from trips.countries import country_code, country_names
 from trips.dates import add_months, age_on
-from trips.text import fold_name
+from trips.text import fold_name, masked
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,14 @@ from trips.text import fold_name
 )
 def test_spellings_of_one_name_fold_alike(one, other):
     assert fold_name(one) == fold_name(other)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("X5559876", "••9876"), ("AB1234", "••234"), ("A1", "••1"), ("7", "••"), ("", ""), ("••9876", "••9876")],
+)
+def test_of_a_number_its_end_is_shown_and_never_more_than_half(number, shown):
+    assert masked(number) == shown
 
 
 @pytest.mark.parametrize(("one", "other"), [("Café", "Cafe"), ("Trip 1", "Trip 11"), ("A-B", "AB")])

@@ -20,7 +20,7 @@ from trips.enums import Attendance, Occupancy, PassengerStage, Sex, Status
 from trips.gaps import HEALTH_TEXTS
 from trips.models.base import Flagged, Keyed, Stamped
 from trips.querysets import ContactQuerySet, PassengerQuerySet
-from trips.text import fold_search
+from trips.text import fold_search, masked
 
 
 class Contact(Keyed, Flagged):
@@ -247,7 +247,7 @@ class Passport(Stamped):
 
     @property
     def masked_number(self) -> str:
-        return f"••{self.number[-4:]}" if self.number else ""
+        return masked(self.number)
 
     @property
     def needed_until(self) -> dt.date | None:

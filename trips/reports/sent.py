@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from trips.models import SentReport
-from trips.reports.table import MASK, Column, Kind, Preset, Report, Row, Scope, Table, Value, masked, plain, shown
+from trips.reports.table import Column, Kind, Preset, Report, Row, Scope, Table, Value, plain, shown
+from trips.text import MASK, masked
 
 
 @dataclass(frozen=True, slots=True)

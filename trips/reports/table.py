@@ -17,9 +17,9 @@ from django.db.models import QuerySet
 from django.utils import formats
 
 from trips.models import Trip
+from trips.text import masked
 
 Value = str | int | Decimal | dt.date | None
-MASK = "••"
 
 
 class Kind(Enum):
@@ -224,10 +224,6 @@ def shown(value: Value, kind: Kind) -> str:
 def plain(value: Value) -> str | int | None:
     """`value` as it is kept and compared: dates as ISO, money as its digits."""
     return value if isinstance(value, str | int) or value is None else str(value)
-
-
-def masked(number: str) -> str:
-    return f"{MASK}{number[-4:]}" if number and not number.startswith(MASK) else number
 
 
 def _row(thing: Any, columns: Sequence[Column], *, whole: bool) -> Row:
