@@ -9,6 +9,7 @@ from django.db.models import Min, OuterRef, Subquery
 from django.db.models.functions import Now
 
 from ghl_sync.conf import config
+from ghl_sync.engine import alarms
 from ghl_sync.engine.clock import database_now
 from ghl_sync.models import Alarm, Change, Conflict, Issue, Kind, Link, Location, Run, Write
 from trips.models import Passenger
@@ -41,6 +42,24 @@ def status() -> dict[str, Any]:
 
 def _age(moment: dt.datetime | None, now: dt.datetime) -> float | None:
     return None if moment is None else max(0.0, round((now - moment).total_seconds(), 3))
+
+
+def queue_trouble() -> str:
+    """What is wrong with the queue, in a sentence; empty while it runs tasks.
+
+    Asked is when it last ran one of ours, as it does each minute, and not whether it owes the watchdog an answer: it
+    owes none where no watchdog runs. Without an account nothing runs by the minute, and nothing is said.
+    """
+    settings_ = config()
+    if not settings_.configured:
+        return ""
+    location = account_row()
+    silent = _age(location.queue_ran_at if location else None, database_now())
+    if silent is None:
+        return "The queue has not run a task yet."
+    if silent < alarms.QUEUE_SECONDS * settings_.scale:
+        return ""
+    return f"The queue has run no task for {silent:.0f} s."
 
 
 def account_row() -> Location | None:

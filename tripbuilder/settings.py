@@ -97,6 +97,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "tripbuilder.health.HealthChecks",
     "tripbuilder.headers.SecurityHeaders",
     "csp.middleware.CSPMiddleware",
     "tripbuilder.strangers.StrangersLimit",
@@ -148,7 +149,8 @@ DATABASES = {"default": database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'tripbu
 DATABASES["default"]["CONN_MAX_AGE"] = CONN_MAX_AGE
 # PostgreSQL would compile long queries before it runs them: finding those of 70,000 trips that are not ready took 2.5 s
 # with that and 0.07 s without. `?options=…` in the address says otherwise.
-POSTGRESQL_OPTIONS = {"options": "-c jit=off"}
+# A host that does not even refuse would hold a request, and each probe, for two minutes.
+POSTGRESQL_OPTIONS = {"options": "-c jit=off", "connect_timeout": 10}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
 else:
@@ -248,6 +250,7 @@ CSRF_COOKIE_SAMESITE = "Strict"
 REFUSALS_PER_MINUTE = count("REFUSALS_PER_MINUTE", 60, most=100_000)
 if not DEBUG:
     SECURE_SSL_REDIRECT = flag("SECURE_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]  # a probe comes from inside and speaks plain http
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31536000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
