@@ -178,6 +178,7 @@ def bucket(name: str, *, url: str, region: str, key: str, secret: str) -> dict[s
             "secret_key": secret or None,
             "default_acl": None,  # the bucket's own; many refuse to be told
             "file_overwrite": False,
+            "max_memory_size": 1024 * 1024,  # more of a file that is read waits on the disk, sealed as it came
             "signature_version": "s3v4",
             # With an address of its own a bucket is a path below it: few besides Amazon give each a name.
             "addressing_style": "path" if url else None,

@@ -18,6 +18,8 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
@@ -83,6 +85,15 @@ def keyed_hash(message: str, key_id: str | None = None) -> str | None:
         return None
     digest = hmac.new(entry[1], b"compare:" + message.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
     return f"{key_id}:{digest[:32]}"
+
+
+def file_cipher(key_id: str, salt: bytes, name: str) -> AESGCM | None:
+    """The cipher of one file alone, from a configured key, a salt and the file's name; None for an unknown key."""
+    entry = _keys().get(key_id)
+    if entry is None:
+        return None
+    derived = HKDF(algorithm=SHA256(), length=32, salt=salt, info=b"file:" + name.encode()).derive(entry[1])
+    return AESGCM(derived)
 
 
 class EncryptedTextField(models.TextField):

@@ -10,8 +10,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.core.files.base import ContentFile, File
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -28,8 +29,8 @@ from trips.admin.files import (
     GUARDED,
     LOG,
     SHOWN_AS_THEY_ARE,
-    content_of,
     may_open,
+    not_as_stored,
     note_file,
     pictures_of,
     state_badge,
@@ -39,7 +40,7 @@ from trips.forms import DocumentForm
 from trips.models import Document
 from trips.papers import preview
 from trips.permissions import may_see
-from trips.services.documents import download_name
+from trips.services.documents import NotAsStored, download_name, opened
 
 
 @admin.register(Document)
@@ -121,31 +122,37 @@ class DocumentAdmin(ReviewDesk, ExportPages, StaffAdmin):
     def file_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The file as it came, to be saved."""
         document = self._opened(request, pk)
+        try:
+            file = opened(document)
+        except NotAsStored as told:
+            return not_as_stored(request, document, told)
         note_file(request, [document])
-        answer = HttpResponse(content_of(document), content_type=document.content_type or "application/octet-stream")
-        answer["Content-Disposition"] = _disposition(True, download_name(document))
-        return _guarded(answer)
+        return _sent(file, document.content_type, _disposition(True, download_name(document)))
 
     def preview_view(self, request: HttpRequest, pk: int, page: int) -> HttpResponse:
         """A picture as it is, or page `page` of a PDF as a picture."""
         document = self._opened(request, pk)
+        if document.content_type not in (*SHOWN_AS_THEY_ARE, "application/pdf"):
+            raise Http404(f"Document {pk} cannot be shown; download it.")
+        try:
+            file = opened(document)
+        except NotAsStored as told:
+            return not_as_stored(request, document, told)
         if page <= 1:  # the others of a PDF follow by themselves
             note_file(request, [document])
-        content, content_type = content_of(document), document.content_type
-        if content_type == "application/pdf":
+        disposition = _disposition(False, f"document-{pk}")
+        if document.content_type in SHOWN_AS_THEY_ARE:
+            return _sent(file, document.content_type, disposition)
+        with file:
             try:
-                content, content_type = preview.picture(content, page), preview.PICTURE_TYPE
+                picture = ContentFile(preview.picture(file, page))
             except (preview.Unreadable, IndexError):
                 raise Http404(f"Document {pk} has no page {page} that can be shown.") from None
-        elif content_type not in SHOWN_AS_THEY_ARE:
-            raise Http404(f"Document {pk} cannot be shown; download it.")
-        answer = HttpResponse(content, content_type=content_type)
-        answer["Content-Disposition"] = _disposition(False, f"document-{pk}")
-        return _guarded(answer)
+        return _sent(picture, preview.PICTURE_TYPE, disposition)
 
     def _opened(self, request: HttpRequest, pk: int) -> Document:
         """The document, for whoever may open it, and a line in the log either way."""
-        document = Document.objects.filter(pk=pk).first()
+        document = Document.objects.filter(pk=pk).defer("remote_url").first()
         allowed = may_open(request.user, document) if document else may_see(request.user, "trips.document")
         if not allowed:
             LOG.warning("user %s was refused document %s", request.user.pk, pk)
@@ -161,8 +168,10 @@ def _made(document: Document) -> str:
     return f"Made here{by}, {when}: version {document.paper_version}, wording no. {document.template_version}"
 
 
-def _guarded(answer: HttpResponse) -> HttpResponse:
-    for name, value in GUARDED.items():
+def _sent(file: File, content_type: str, disposition: str) -> Any:
+    """The file piece by piece, guarded; the answer closes it."""
+    answer = FileResponse(file, content_type=content_type or "application/octet-stream")
+    for name, value in {**GUARDED, "Content-Disposition": disposition}.items():
         answer[name] = value
     return answer
 

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -16,7 +17,7 @@ from trips.models import Document
 from trips.papers import preview
 from trips.permissions import may_see
 from trips.scope import is_visible
-from trips.services import reading
+from trips.services import documents, reading
 
 LOG = logging.getLogger("trips.documents")
 SHOWN_AS_THEY_ARE = ("image/jpeg", "image/png", "image/webp")
@@ -73,7 +74,10 @@ def pictures_of(document: Document) -> tuple[list[str], str]:
     if document.content_type != "application/pdf":
         return [], "Browsers do not show this type. Download it."
     try:
-        count = preview.pages_in(content_of(document))
+        with documents.opened(document) as file:
+            count = preview.pages_in(file)
+    except documents.NotAsStored as gone:
+        return [], str(gone)
     except preview.Unreadable:
         return [], "This PDF is damaged or has a password. Download it, or ask for another one."
     shown = min(count, preview.MOST_PAGES)
@@ -81,10 +85,7 @@ def pictures_of(document: Document) -> tuple[list[str], str]:
     return [reverse("admin:trips_document_preview", args=[document.pk, n]) for n in range(1, shown + 1)], told
 
 
-def content_of(document: Document) -> bytes:
-    try:
-        with document.file.open("rb") as file:
-            return bytes(file.read())
-    except FileNotFoundError:
-        LOG.error("the file of document %s is not in storage", document.pk)
-        raise Http404(f"The file of document {document.pk} is not in storage; restore it from the backup.") from None
+def not_as_stored(request: HttpRequest, document: Document, why: documents.NotAsStored) -> HttpResponse:
+    """A page with the sentence instead of the file, and a line in the log."""
+    LOG.error("the file of document %s could not be handed out", document.pk)
+    return render(request, "trips/admin/not_as_stored.html", {"sentence": str(why)}, status=404)

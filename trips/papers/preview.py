@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from threading import Lock
+from typing import IO
 
 PICTURE_TYPE = "image/jpeg"
 MOST_PAGES = 10
@@ -16,7 +17,7 @@ class Unreadable(ValueError):
     """The PDF is damaged or has a password."""
 
 
-def pages_in(data: bytes) -> int:
+def pages_in(data: bytes | IO[bytes]) -> int:
     """How many pages the PDF has; raises Unreadable."""
     import pypdfium2  # noqa: PLC0415 - loads a library of its own, and most requests show no PDF
 
@@ -28,7 +29,7 @@ def pages_in(data: bytes) -> int:
             raise Unreadable(str(error)) from None
 
 
-def picture(data: bytes, page: int) -> bytes:
+def picture(data: bytes | IO[bytes], page: int) -> bytes:
     """Page `page` (from 1) as JPEG; raises Unreadable, and IndexError where there is no such page."""
     import pypdfium2  # noqa: PLC0415 - as above
 

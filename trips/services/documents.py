@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
 
+from trips.encryption import Undecryptable
 from trips.enums import HANDED_IN, REQUIRED_DOCUMENTS, DocumentKind, DocumentState
 from trips.models import DiscardedFile, Document, Passenger, Trip
 from trips.models.document import file_wanted
@@ -113,6 +115,35 @@ def store(*, document: Document, file: File, measured: Measured) -> Document:
         document.file.storage.delete(str(document.file.name))
         raise
     return document
+
+
+class NotAsStored(Exception):
+    """A file cannot be handed out; the sentence says why and what to do."""
+
+
+def opened(document: Document) -> File:
+    """The stored file, after all of it was looked at, so that nothing of a damaged one is handed out.
+
+    Raises NotAsStored. Close what you get.
+    """
+    what = f"{document.get_kind_display()} no. {document.pk} “{document.original_name}”"
+    with ExitStack() as closing:
+        try:
+            file: File = closing.enter_context(document.file.storage.open(str(document.file.name)))
+            digest = hashlib.sha256()
+            for chunk in file.chunks():
+                digest.update(chunk)
+        except FileNotFoundError:
+            raise NotAsStored(f"{what} is not in storage; restore it from the backup.") from None
+        except Undecryptable as error:
+            raise NotAsStored(f"{what}: {error}") from None
+        if document.sha256 and digest.hexdigest() != document.sha256:
+            raise NotAsStored(
+                f"{what} is not the file that was stored: its SHA-256 differs. Restore it from the backup."
+            )
+        closing.pop_all()
+    file.seek(0)
+    return file
 
 
 def kind_by_name(name: str) -> DocumentKind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -34,6 +35,11 @@ def pdf(text: str = "Invented", pages: int = 1) -> bytes:
         canvas.showPage()
     canvas.save()
     return out.getvalue()
+
+
+def body_of(answer: Any) -> bytes:
+    """What an answer holds, sent at once or in pieces."""
+    return bytes(b"".join(answer.streaming_content) if answer.streaming else answer.content)
 
 
 @pytest.fixture

@@ -17,9 +17,11 @@ from django.test import override_settings
 from django.urls import reverse
 
 from tests import factories
-from tests.trips.papers.conftest import pdf
+from tests.trips.papers.conftest import body_of, pdf
 from tripbuilder import env
+from trips.encryption import current_key_id
 from trips.models import Document
+from trips.sealing import MARK
 from trips.services import documents
 
 pytestmark = pytest.mark.django_db
@@ -112,13 +114,28 @@ def test_papers_go_into_the_bucket_and_out_of_it_again(admin_client, sheet, buck
 
     answer = admin_client.get(reverse("admin:trips_document_file", args=[document.pk]))
 
-    assert bucket == {f"/papers/{document.file.name}": content}
-    assert (answer.content, Bucket.signed) == (content, {True})
+    ((key, lies),) = bucket.items()
+    assert (key, lies.startswith(MARK), content[:16] in lies) == (f"/papers/{document.file.name}", True, False)
+    assert (body_of(answer), Bucket.signed) == (content, {True})
     with pytest.raises(ValueError, match="has no address"):
         _ = document.file.url
     with django_capture_on_commit_callbacks(execute=True):
         document.delete()
     assert bucket == {}
+
+
+def test_a_file_in_the_bucket_is_sealed_anew_by_a_new_key(sheet, bucket, settings):
+    content = pdf("MOU")
+    done = documents.upload(owner=factories.PassengerFactory(), files=[sheet("mou.pdf", content)], kind="", by=None)
+    storage, name = storages["private"], done.kept[0].file.name
+    old_id = storage.key_id_of(name)
+    settings.FIELD_ENCRYPTION_KEYS = ["bm90LXRoZS1vbGQta2V5LWJ1dC1hLW5ldy1vbmUtMzI=", *settings.FIELD_ENCRYPTION_KEYS]
+
+    storage.reseal(name)
+
+    assert (old_id != current_key_id(), storage.key_id_of(name)) == (True, current_key_id())
+    with documents.opened(done.kept[0]) as file:
+        assert file.read() == content
 
 
 def test_a_file_that_is_gone_from_the_bucket_is_told(admin_client, sheet, bucket):
