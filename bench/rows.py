@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-SECONDS_PER = {"s": 1.0, "ms": 0.001}
+SECONDS_PER = {"s": 1.0, "ms": 0.001, "µs": 1e-6}
 HEADINGS = ("section", "database", "what", "target", "measured", "from – to", "× loop", "verdict", "note")
 
 

@@ -27,10 +27,12 @@ class Sizes:
     passengers: int = 6477
     webhooks: int = 10_000
     times: int = 100  # the large account, in lengths of the real one
+    values: int = 5_000  # encrypted values
+    passports: int = 10_000  # that get a new key
 
 
 FULL = Sizes()
-TINY = Sizes("small", 2, 1, 4, 2, 4, 8, 1, 50, 12, 60, 40, 2)
+TINY = Sizes("small", 2, 1, 4, 2, 4, 8, 1, 50, 12, 60, 40, 2, 50, 20)
 
 
 @dataclass(frozen=True, slots=True)

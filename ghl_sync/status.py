@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models import Min, OuterRef, Subquery
-from django.db.models.functions import Now
+from django.db.models import Min, OuterRef, Subquery, TextField
+from django.db.models.functions import Cast, Now
 
 from ghl_sync.conf import config
 from ghl_sync.engine import alarms
@@ -16,6 +16,15 @@ from trips.models import Passenger
 
 STOPPED = "GoHighLevel is stopped."
 SWITCHES = ("sending", "fetching")
+
+
+def comparisons_with(key_id: str) -> int:
+    """Records whose base compares sensitive values with this key itself, as it was done before keys had comparing keys.
+
+    Comparing the record (`push_ghl --all`) makes them anew.
+    """
+    bases = Link.objects.order_by().annotate(text=Cast("base", TextField()))
+    return bases.filter(text__contains=f'"{key_id}:').count()
 
 
 def status() -> dict[str, Any]:

@@ -6,11 +6,12 @@ from functools import partial
 from typing import Any
 
 from django.apps import apps as django_apps
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 from django_q.models import Schedule
 
 from trips.models import DiscardedFile, Document, PaperTemplate, Payment
-from trips.services import documents, ledger, papers
+from trips.services import documents, keys, ledger, papers
 
 _REMOVE = "Papers: remove files of deleted documents"
 _RESUME = "Papers: go on with runs that stopped"
@@ -54,6 +55,18 @@ def install_templates(apps: Any = django_apps, **_signal: Any) -> None:
     there = apps.all_models["trips"].get("papertemplate")
     if there is not None and _columns(there) == _columns(PaperTemplate):
         papers.install_samples()
+
+
+def remember_keys(apps: Any = django_apps, **_signal: Any) -> None:
+    """A canary of each key, once all tables are as this code knows them: their columns are looked at."""
+    if "encryptionkey" in apps.all_models["trips"] and not _unapplied():
+        keys.check()
+        keys.remember()
+
+
+def _unapplied() -> bool:
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def _columns(model: Any) -> set[str]:

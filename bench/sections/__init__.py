@@ -40,6 +40,7 @@ SECTIONS = (
     Section("reports", "reports", "large", filled=True),
     Section("imports", "imports", "large", filled=True),
     Section("calls", "calls", "blank"),
+    Section("encryption", "encryption", "blank"),
     Section("visible", "visible", "daily"),
     Section("saves", "saves", "large", filled=True, only_sqlite=True),
     Section("fill-saves", "saves", "large", measure="measure_first_fill", only_sqlite=True),

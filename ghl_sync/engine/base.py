@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ghl_sync.engine.merge import Pair
-from trips.encryption import keyed_hash
+from trips.encryption import is_current_hash, keyed_hash
 
 Canonical = Any
 # Stands for "another value than the one at hand", where only hashes are known.
@@ -77,6 +77,9 @@ class Base:
             return Pair(self.local.get(name), self.remote.get(name))
         left = self._reveal(name, self.local.get(name), local)
         right = self._reveal(name, self.remote.get(name), remote)
+        for side, fits, value in ((self.local, left == local, local), (self.remote, right == remote, remote)):
+            if fits and value is not None and not is_current_hash(str(side[name])):
+                self._put(side, name, value)  # of an older key, made anew while its value is at hand
         return Pair(left, right)
 
     def agree(self, name: str, local: Canonical, remote: Canonical) -> None:

@@ -4,6 +4,7 @@ from trips.models.batch import Batch, BatchRow
 from trips.models.cost import Cost
 from trips.models.document import DiscardedFile, Document
 from trips.models.imports import ColumnMapping, ImportDraft
+from trips.models.key import EncryptionKey
 from trips.models.leader import TripLeader
 from trips.models.licence import Licence
 from trips.models.note import Note
@@ -31,6 +32,7 @@ __all__ = [
     "DiscardedFile",
     "Document",
     "EmergencyContact",
+    "EncryptionKey",
     "Flight",
     "HealthRecord",
     "ImportDraft",
