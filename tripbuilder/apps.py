@@ -1,4 +1,4 @@
-"""Makes TripBuilder's own admin site the default one."""
+"""Makes TripBuilder's own admin site the default one, and the queue discreet."""
 
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
@@ -7,6 +7,13 @@ from django.contrib.admin import apps as admin_apps
 class TripBuilderConfig(AppConfig):
     name = "tripbuilder"
     default = True
+
+    def ready(self) -> None:
+        from django_q.signals import post_execute_in_worker  # noqa: PLC0415 - models are loaded only now
+
+        from tripbuilder.logs import task_done  # noqa: PLC0415 - for the same reason
+
+        post_execute_in_worker.connect(task_done, dispatch_uid="tripbuilder_task_done")
 
 
 class AdminConfig(admin_apps.AdminConfig):

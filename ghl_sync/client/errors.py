@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _EMAIL = re.compile(r"[^\s\"'<>@]+@[^\s\"'<>@]+")
 _PHONE = re.compile(r"\+?\d[\d\s().-]{6,}\d")
+
+UNSAID = "(value)"
 
 
 def clean(words: str) -> str:
@@ -26,6 +28,15 @@ class GHLError(Exception):
     @property
     def words(self) -> str:
         return str(self.args[0])
+
+    def unsay(self, values: Iterable[str]) -> None:
+        """Take values out of the words: a refusal may repeat what it refuses, whole or cut off at the words' end."""
+        words = self.words
+        for value in sorted({one for given in values for one in (given, clean(given)) if one}, key=len, reverse=True):
+            words = words.replace(value, UNSAID)
+            cut = next((length for length in range(len(value) - 1, 3, -1) if words.endswith(value[:length])), 0)
+            words = words[: len(words) - cut] + UNSAID if cut else words
+        self.args = (words,)
 
 
 class TryLater(GHLError):

@@ -21,7 +21,7 @@ from ghl_sync.engine.base import Base
 from ghl_sync.engine.clock import database_now
 from ghl_sync.engine.local import MODELS, Local, contact_id_of, load, standing_for
 from ghl_sync.engine.results import Result
-from ghl_sync.engine.sending import Ended, called, note_unsendable, verify
+from ghl_sync.engine.sending import Ended, called, note_unsendable, secrets_of, verify
 from ghl_sync.engine.session import Session
 from ghl_sync.engine.state import Seen
 from ghl_sync.mapping.fields import Values
@@ -98,7 +98,9 @@ def _create_opportunity(session: Session, link: Link, seen: Seen) -> Result | Ad
         values={name: base.seal(name, value) for name, value in body.sent.items()},
     )
     try:
-        record: Record = called(write, lambda: session.client.create_opportunity(body.body))
+        record: Record = called(
+            write, lambda: session.client.create_opportunity(body.body), secret=secrets_of(base, body.sent)
+        )
     except DuplicateOpportunity as error:
         return _adopt_ours(session, link, error)
     return _made(session, link, seen, local, base, body.sent, record, pipeline.id)

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
@@ -98,8 +98,9 @@ def _rules(config: Config) -> files.Rules:
 
 def _keep(pk: int, content: bytes) -> None:
     """Put the bytes into private storage, unless the document went or got a file meanwhile. Raises NotAccepted."""
-    file = ContentFile(content, name="file")
+    file: File = ContentFile(content, name="file")
     measured = documents.measure("The file", file)
+    file, measured = documents.redrawn("The file", file, measured) or (file, measured)
     with transaction.atomic():
         row: Any = Document.objects.select_for_update().filter(pk=pk, file="").first()
         if row is None:

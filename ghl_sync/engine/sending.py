@@ -6,10 +6,11 @@ A definite answer closes the `Write`; a lost one leaves it open: the doubt that 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ghl_sync.client.errors import (
+    GHLError,
     NeedsAttention,
     NotFound,
     NotSent,
@@ -63,7 +64,12 @@ def send(session: Session, link: Link, settled: apply.Settled) -> tuple[dict[str
             remote_id=link.remote_id,
             values={name: base.seal(name, value) for name, value in body.sent.items()},
         )
-        record = called(write, lambda: _put(session, link, body.body), on_refused=lambda e: _park_fields(link, e))
+        record = called(
+            write,
+            lambda: _put(session, link, body.body),
+            on_refused=lambda e: _park_fields(link, e),
+            secret=secrets_of(base, body.sent),
+        )
         facts = verify(session, link, base, body.sent, record)
         apply.reference_sent(settled.local, base, settled.plan, body.sent)
     if tags:
@@ -91,10 +97,18 @@ def _send_tags(session: Session, link: Link, base: Base, wanted: list[str] | Non
     base.agree("tags", wanted, wanted)
 
 
-def called(write: Write, call: Callable[[], Any], on_refused: Callable[[Refused], None] | None = None) -> Any:
-    """The call an open Write stands for; a definite answer closes it, a lost one leaves the doubt."""
+def called(
+    write: Write,
+    call: Callable[[], Any],
+    on_refused: Callable[[Refused], None] | None = None,
+    secret: Iterable[str] = (),
+) -> Any:
+    """The call an open Write stands for; a definite answer closes it, a lost one leaves the doubt.
+
+    Whatever an error says, it does not repeat what is `secret`.
+    """
     try:
-        answer = call()
+        answer = _discreetly(call, secret)
     except (NotSent, RateLimited) as error:
         state.close_write(write, Write.Outcome.NOT_SENT, message=error.words)
         raise
@@ -108,6 +122,19 @@ def called(write: Write, call: Callable[[], Any], on_refused: Callable[[Refused]
     remote_id, trace_id = getattr(answer, "id", ""), getattr(answer, "trace_id", "")
     state.close_write(write, Write.Outcome.DONE, remote_id=remote_id, trace_id=trace_id)
     return answer
+
+
+def _discreetly(call: Callable[[], Any], secret: Iterable[str]) -> Any:
+    try:
+        return call()
+    except GHLError as error:
+        error.unsay(secret)
+        raise
+
+
+def secrets_of(base: Base, sent: Mapping[str, Any]) -> list[str]:
+    """The sensitive ones of the values that are sent, as texts."""
+    return [str(value) for name, value in sent.items() if name in base.sensitive and value is not None]
 
 
 def _park_fields(link: Link, error: Refused) -> None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import io
 import logging
+import queue
+import uuid
 from collections.abc import Iterator
+from multiprocessing import Value
+from typing import Any
 
 import pytest
 from django.core import mail
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection
+from django.utils.timezone import now
+from django_q.brokers import get_broker
+from django_q.models import Failure
+from django_q.worker import worker
 
 from tripbuilder.logs import Discreet
 
@@ -64,6 +72,48 @@ def test_what_a_database_repeats_of_a_row_is_left_out(log: io.StringIO) -> None:
 
     assert "IntegrityError" in log.getvalue()
     assert "Ines Prado" not in log.getvalue()
+
+
+def leak(value: str) -> None:
+    try:
+        int(value)
+    except ValueError as error:
+        raise ValidationError(f"two lines\n{value} is odd") from error
+
+
+def run_in_queue(func: str, *args: object) -> dict[str, Any]:
+    """The task as a worker hands it on."""
+    todo: queue.Queue[Any] = queue.Queue()
+    done: queue.Queue[Any] = queue.Queue()
+    todo.put({"id": uuid.uuid4().hex, "name": "leak", "func": func, "args": args, "kwargs": {}, "started": now()})
+    todo.put("STOP")
+    worker(todo, done, Value("f", -1))
+    found: dict[str, Any] = done.get()
+    return found
+
+
+@pytest.mark.django_db
+def test_a_failed_task_is_kept_and_logged_by_its_classes_and_lines(monkeypatch, caplog) -> None:
+    from django_q import monitor as queue_monitor
+
+    for module in ("worker", "monitor"):
+        monkeypatch.setattr(f"django_q.{module}.close_old_django_connections", lambda: None)
+    logging.getLogger("django-q").propagate = True
+    task = run_in_queue("tests.tripbuilder.test_logs.leak", "X1234567")
+    done: queue.Queue[Any] = queue.Queue()
+    done.put(task)
+    done.put("STOP")
+    queue_monitor.monitor(done, broker=get_broker())
+
+    kept = Failure.objects.get().result
+    assert [line for line in kept.splitlines() if not line.startswith("  File")] == [
+        "ValueError",
+        "django.core.exceptions.ValidationError",
+    ]
+    assert kept.count("in leak") == 2
+    assert "line" in caplog.text
+    assert "X1234567" not in caplog.text + kept
+    # Its arguments are kept as they were given: ids, and never a value (`ghl_sync.tasks`).
 
 
 def test_a_failed_request_is_mailed_to_nobody(settings) -> None:

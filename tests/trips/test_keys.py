@@ -130,11 +130,11 @@ def run(*words: str, database: Path, key: str) -> subprocess.CompletedProcess[st
         "LOG_LEVEL": "ERROR",
     }
     return subprocess.run(
-        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400
     )
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1800)
 def test_commands_worker_and_web_refuse_to_start_with_the_wrong_key(tmp_path, settings):
     database = tmp_path / "kept.sqlite3"
     first = run("manage.py", "migrate", "-v0", database=database, key=OLD)

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests import factories
-from tests.trips.papers.conftest import PNG, private_folder, sheet  # noqa: F401 - the fixtures
+from tests.trips.papers.conftest import PNG, pdf, private_folder, sheet  # noqa: F401 - the fixtures
 from tests.trips.postgres import postgresql_only
 from trips.enums import FormStep
 from trips.gaps import with_documents
@@ -933,7 +933,7 @@ def standing_of(passenger):
 
 def test_files_count_once_the_form_is_taken_over_and_not_after_its_undo(greta, uploads, sheet):  # noqa: F811
     waits = ("missing", "One came with the traveller’s form and waits for its review.")
-    form = files_sent_in(greta, [("passport_scan", sheet("scan.png", PNG)), ("mou", sheet("mou.png", PNG + b"1"))])
+    form = files_sent_in(greta, [("passport_scan", sheet("scan.png", PNG)), ("mou", sheet("mou.pdf", pdf()))])
     scan, mou = Document.objects.order_by("pk")
     before = standing_of(greta)
 
@@ -1005,7 +1005,7 @@ def test_a_withdrawn_form_takes_its_files_and_its_signature_along(
     django_capture_on_commit_callbacks,
 ):
     form = files_sent_in(greta, [("passport_scan", sheet("scan.png", PNG))])
-    documents.upload(owner=greta, files=[sheet("mou.png", PNG + b"1")], kind="mou", by=None)
+    documents.upload(owner=greta, files=[sheet("mou.pdf", pdf())], kind="mou", by=None)
 
     with django_capture_on_commit_callbacks(execute=True):
         traveller_links.withdraw(form=form, by=None)

@@ -103,6 +103,8 @@ class FilingPages:
             self._tell_filing(
                 request, messages.SUCCESS, f"{said(len(done.kept), 'file', 'files')} kept, to be reviewed: {kinds}."
             )
+        for sentence in done.as_it_came:
+            self._tell_filing(request, messages.WARNING, sentence)
         for sentence in done.refused:
             self._tell_filing(request, messages.ERROR, sentence)
 

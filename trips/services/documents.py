@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
@@ -22,6 +22,7 @@ from trips.encryption import Undecryptable
 from trips.enums import HANDED_IN, REQUIRED_DOCUMENTS, DocumentKind, DocumentState
 from trips.models import DiscardedFile, Document, Passenger, Trip
 from trips.models.document import file_wanted
+from trips.services import pictures
 from trips.storage import private_storage
 
 # What may come in, and how its name ends when it goes out again.
@@ -56,10 +57,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What was kept, and a sentence for each file that was not."""
+    """What was kept, a sentence for each file that was not, and one for each that is as it came."""
 
     kept: list[Document]
     refused: list[str]
+    as_it_came: list[str] = field(default_factory=list)
 
 
 def upload(
@@ -74,6 +76,13 @@ def upload(
         name = PurePath(file.name or "").name[:_NAME] or "file without a name"
         try:
             measured = measure(name, file)
+            fresh = redrawn(name, file, measured)
+            if fresh is None and measured.content_type != "application/pdf":
+                found.as_it_came.append(
+                    f"“{name}” is kept as it came: it cannot be drawn anew, so what it tells of place and device stays "
+                    "in it."
+                )
+            file, measured = fresh or (file, measured)
             _refuse_twin(owner, name, measured)
         except NotAccepted as refused:
             found.refused.append(str(refused))
@@ -103,6 +112,20 @@ def measure(name: str, file: File) -> Measured:
         raise NotAccepted(f"“{name}” is no PDF, JPEG, PNG, WebP or HEIC.{what} Save it as one of them.")
     file.seek(0)
     return Measured(guess.mime, size, digest.hexdigest())
+
+
+def redrawn(name: str, file: File, measured: Measured) -> tuple[File, Measured] | None:
+    """A picture in a fresh file, with its measures; None for what is kept as it came. Raises NotAccepted."""
+    try:
+        fresh = pictures.drawn_anew(file, measured.content_type)
+    except pictures.TooManyDots:
+        most = pictures.MOST_DOTS // 1_000_000
+        raise NotAccepted(
+            f"“{name}” has more than {most} million dots. Scan or photograph it with a lower resolution."
+        ) from None
+    if fresh is None:
+        return None
+    return fresh, measure(name, fresh)
 
 
 def store(*, document: Document, file: File, measured: Measured) -> Document:
