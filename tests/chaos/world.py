@@ -34,7 +34,7 @@ from tests.chaos.trouble import SLOW, Trouble
 from tests.chaos.wire import Wire
 from tests.factories import ContactFactory
 from trips.enums import Attendance
-from trips.models import Contact
+from trips.models import Contact, Trip
 from trips.services import merging
 
 REST_SECONDS = {Mode.ENGINE: 60, Mode.QUEUE: 120, Mode.REAL_TIME: 1500}
@@ -225,6 +225,7 @@ class World:
             self.note(f"yes to {approval}")
             guards.answer(approval, location.location_id, yes=True, user=None, until=database_now())
         self._merge_the_same()
+        self._choose_organisers()
         needing = Link.objects.filter(parked_at__isnull=False) | Link.objects.exclude(parked_fields=[])
         for link in needing.exclude(pk__in=self._asked):
             self._asked.add(link.pk)
@@ -249,6 +250,15 @@ class World:
                     twice.attendance = Attendance.CANCELLED
                     twice.save()
             merging.merge(keep=keep, drop=drop, picks={}, by=None)
+
+    def _choose_organisers(self) -> None:
+        """A trip whose lead organiser was deleted while it was, before it had another half: a person chooses one."""
+        lost = [pk for kind, pk, name in self.told if (kind, name) == (Kind.TRIP, "lead organiser")]
+        waiting = Link.objects.filter(kind=Kind.TRIP, object_id__in=lost, remote_id="", deleted_at=None)
+        for trip in Trip.objects.filter(pk__in=waiting.values("object_id"), organiser=None).order_by("pk"):
+            trip.organiser = Contact.objects.filter(merged_into=None).order_by("pk").first()
+            self.note(f"trip {trip.pk} organiser={trip.organiser_id}")
+            trip.save(update_fields=["organiser"])
 
     def _decide_about_delete(self, link: Link) -> None:
         """Deleted here, changed over there: one of the two buttons; what cannot be brought back is deleted."""
