@@ -183,7 +183,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = dt.timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_CALLABLE = "tripbuilder.signin.views.locked"
-AXES_CLIENT_IP_CALLABLE = "tripbuilder.signin.address.client_address"
+AXES_CLIENT_IP_CALLABLE = "trips.client_address.client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the page says how long it takes, and that stays true
 AXES_ENABLE_ADMIN = False  # ours is in tripbuilder/admin.py

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from tripbuilder.signin.address import client_address
+from trips.client_address import client_address
 
 PLACES = ("/form/", "/ghl/webhook")
 REFUSALS = frozenset({400, 401, 403, 404, 410, 413})

@@ -10,8 +10,8 @@ from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from tripbuilder.signin import demo, pace
-from tripbuilder.signin.address import client_address
 from tripbuilder.signin.second_factor import in_words
+from trips.client_address import client_address
 
 
 class SignInForm(AuthenticationForm):

@@ -19,8 +19,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from tripbuilder.signin import pace
-from tripbuilder.signin.address import client_address
 from tripbuilder.signin.models import Authenticator, SignIn
+from trips.client_address import client_address
 
 MARK = "sign_in"
 WRITE_EVERY = 60

@@ -16,9 +16,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_otp import login as otp_login
 
 from tripbuilder.signin import pace, second_factor, sessions
-from tripbuilder.signin.address import client_address
 from tripbuilder.signin.forms import CodeForm
 from tripbuilder.signin.models import Authenticator
+from trips.client_address import client_address
 
 LOG = logging.getLogger("tripbuilder.signin")
 

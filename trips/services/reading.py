@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.http import HttpRequest
 
+from trips.client_address import client_address
 from trips.enums import ReadKind, ReadReason
 from trips.models import ReadEntry, ReadPerson
 
@@ -37,7 +38,7 @@ def note(
     with transaction.atomic():
         entry = ReadEntry.objects.create(
             user=user,
-            address=request.META.get("REMOTE_ADDR") or None,
+            address=client_address(request),
             kind=kind,
             shows=" ".join(model for model in SENSITIVE if model in shown),
             reason=reason,

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from tests.tripbuilder.signin.hands import sign_in
 from tripbuilder.signin import pace
-from tripbuilder.signin.address import client_address
+from trips.client_address import client_address
 
 HOME, OFFICE = "192.0.2.7", "198.51.100.1"
 
