@@ -1,7 +1,7 @@
 # The commands of daily work. They need Python 3.11-3.13, make and nothing else: bin/install makes .venv and fills it.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos lint format bench
+.PHONY: help run test chaos lint format bench backup restore
 .NOTPARALLEL:
 
 PYTHON := .venv/bin/python
@@ -12,6 +12,14 @@ help: ## show this list
 run: ## start web, queue and, without an account, the sandbox (PORT=8001 SANDBOX_PORT=8788 take others)
 	@bin/install
 	@exec $(PYTHON) manage.py dev --port $(or $(PORT),8000) --sandbox-port $(or $(SANDBOX_PORT),8787)
+
+backup: ## write database and private files into one dated archive (TO=/another/folder)
+	@bin/install
+	@exec $(PYTHON) manage.py backup $(if $(TO),--to "$(TO)")
+
+restore: ## put an archive back into an empty database (FROM=backups/tripbuilder-….tar.gz)
+	@bin/install
+	@exec $(PYTHON) manage.py restore $(if $(FROM),"$(FROM)",--help)
 
 test: ## run every test, on SQLite and on PostgreSQL where one answers (ARGS="-k trip" goes to pytest)
 	@bin/install dev
