@@ -22,7 +22,7 @@ from ghl_sync.engine.pull import pull
 from ghl_sync.engine.repairs import repair
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.engine.session import Session
-from ghl_sync.models import Conflict, Drift, Issue, Kind, Link, Location, Run
+from ghl_sync.models import Conflict, Drift, Issue, Kind, Link, Location, Run, WantedOption
 from ghl_sync.sandbox.server import Sandbox
 from ghl_sync.sandbox.store import Entry
 from tests.chaos import here, there
@@ -205,7 +205,9 @@ class World:
         except TryLater as error:  # answers have a hundredth of their time, too, and the machine may be busy
             self.note(f"not at rest: {error}")
             return False
-        busy = Link.objects.due().exists() or pulled.trips.updated or pulled.passengers.updated or report.failed
+        # An option whose write was lost is settled before the record that needs it is due again.
+        waiting = Link.objects.due().exists() or WantedOption.objects.exists()
+        busy = waiting or pulled.trips.updated or pulled.passengers.updated or report.failed
         if busy:
             time.sleep(0.1 if self.hurry else 5.0)
         return not busy
