@@ -101,7 +101,7 @@ def _moved(kind: str, links: list[Link]) -> Iterator[bool]:
         if link.object_id in stages:
             stage = stages[link.object_id]
             here = row.converter.from_local(stage) if stage else None
-            yield not link.remote_id or Base.load(link.uid, table.sensitive, link.base).local.get("stage") != here
+            yield not link.remote_id or Base.of(link).local.get("stage") != here
 
 
 def _calls_a_second(location: Location) -> float:

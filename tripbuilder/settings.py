@@ -493,6 +493,7 @@ UNFOLD["SIDEBAR"]["navigation"] = [
             _page("Runs of papers", "print", "admin:trips_paperrun_changelist", "trips.paperrun"),
             _page("Paper templates", "edit_document", "admin:trips_papertemplate_changelist", "trips.papertemplate"),
             _page("Read log", "visibility", "admin:trips_readentry_changelist", "trips.readentry"),
+            _page("Erasures", "delete_forever", "admin:trips_erasure_changelist", "trips.erasure"),
             _page("Users", "group", "admin:auth_user_changelist", "auth.user"),
             _page("Groups", "shield_person", "admin:auth_group_changelist", "auth.group"),
             _page("Wrong passwords", "lock", "admin:axes_accessattempt_changelist", "axes.accessattempt"),

@@ -31,7 +31,6 @@ from ghl_sync.engine import deleting, guards
 from ghl_sync.engine.base import Base
 from ghl_sync.engine.local import as_text
 from ghl_sync.engine.results import CannotDo
-from ghl_sync.mapping.table import MAPS
 from ghl_sync.models import Issue, Kind, Link, kind_of
 from trips.admin.base import StaffAdmin, said
 from trips.models import Passenger, Trip
@@ -228,12 +227,12 @@ def _state(link: Any, issue: Issue | None, *, held: bool, asks: bool) -> str:
 
 
 def _differences(user: Any, link: Link, issue: Issue) -> list[Difference]:
-    base = Base.load(link.uid, MAPS[link.kind].sensitive, link.base)
+    base = Base.of(link)
     found = []
     for name, theirs in json.loads(issue.raw or "{}").items():
         if name == deleting.PIPELINE:
             found.append(Difference("pipeline", "the one it was in", "another one"))
-        elif may_see_value(user, link.kind, name):
+        elif link.erased_at is None and may_see_value(user, link.kind, name):
             both = [_text(link.kind, name, value) for value in (base.remote.get(name), theirs)]
             found.append(Difference(label_of(link.kind, name), *both))
         else:

@@ -160,11 +160,13 @@ def samples(kind: str) -> dict[str, tuple[str, str]]:
     The few among the newest records that fill the most fields are read, each field is shown from one of them.
     """
     links = list(
-        Link.objects.filter(kind=kind, deleted_at__isnull=True, gone_at__isnull=True, synced_at__isnull=False)
+        Link.objects.filter(
+            kind=kind, deleted_at__isnull=True, gone_at__isnull=True, synced_at__isnull=False, erased_at=None
+        )
         .exclude(remote_id="")
         .order_by("-pk")[:SAMPLED]
     )
-    bases = [(link, Base.load(link.uid, MAPS[kind].sensitive, link.base)) for link in links]
+    bases = [(link, Base.of(link)) for link in links]
     found: dict[str, tuple[str, str]] = {}
     for _read in range(READ):
         best = max(bases, key=lambda pair: len(pair[1].remote.keys() - found.keys()), default=None)

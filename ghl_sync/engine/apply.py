@@ -83,7 +83,7 @@ class Settled:
 
 
 def base_of(link: Link) -> Base:
-    return Base.load(link.uid, MAPS[link.kind].sensitive, link.base)
+    return Base.of(link)
 
 
 def as_agreed(session: Session, link: Link, record: Record) -> bool:
@@ -328,7 +328,8 @@ def _tell_unsendable(link: Link, local: Local, base: Base, *, asked: bool) -> No
             continue
         value, agreed = ours.get(row.name), base.local.get(row.name)
         # A trip without an organiser may belong to the fallback contact over there.
-        differs = not row.converter.same(value, agreed) and not (row.reference and value is None)
+        same = row.converter.same(value, agreed) or base.opens(row.name, agreed, value)
+        differs = not same and not (row.reference and value is None)
         if differs and row.reference and isinstance(agreed, str) and is_owner(local, agreed):
             differs = False  # theirs is a duplicate that was merged into ours: the same contact by another id
         if differs:

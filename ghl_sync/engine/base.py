@@ -12,11 +12,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ghl_sync.engine.merge import Pair
+from ghl_sync.mapping.fields import Way
+from ghl_sync.mapping.table import MAPS
+from ghl_sync.models import Link
 from trips.encryption import is_current_hash, keyed_hash
 
 Canonical = Any
 # Stands for "another value than the one at hand", where only hashes are known.
 OTHER = "\x00another value"
+# Progress tells nobody who it was, and is counted by.
+_TELLS_NOTHING = frozenset({"stage", "status"})
+
+
+def sealed_fields(kind: str, *, erased: bool = False) -> frozenset[str]:
+    """The fields of which only hashes are kept: sensitive ones; of an erased person all that can tell who it was."""
+    table = MAPS[kind]
+    if not erased:
+        return table.sensitive
+    told = {row.name for row in table.fields if not row.reference and row.way is not Way.UP}
+    return table.sensitive | told - _TELLS_NOTHING
 
 
 def _token(uid: str, name: str, value: Canonical, key_id: str | None = None) -> str | None:
@@ -33,6 +47,19 @@ class Base:
     remote: dict[str, Canonical] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     known: bool = False
+
+    @classmethod
+    def of(cls, link: Link) -> Base:
+        """What is agreed on about this link."""
+        return cls.load(link.uid, sealed_fields(link.kind, erased=link.erased_at is not None), link.base)
+
+    def sealed(self, names: frozenset[str]) -> Base:
+        """The same agreement with hashes instead of the values of these fields."""
+        other = Base(self.uid, names, known=self.known, extra=dict(self.extra))
+        for mine, its in ((self.local, other.local), (self.remote, other.remote)):
+            for name, value in mine.items():
+                its[name] = value if name in self.sensitive else other.seal(name, value)
+        return other
 
     @classmethod
     def load(cls, uid: object, sensitive: frozenset[str], stored: dict[str, Any]) -> Base:

@@ -212,6 +212,8 @@ class Link(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)  # deleted here: a tombstone
     held_until = models.DateTimeField(null=True, blank=True)  # until then a delete can be undone and is not sent
     remote_gone_at = models.DateTimeField(null=True, blank=True)  # the tombstone's DELETE is done
+    # Its person was erased: values are kept as hashes only, and its tombstone for good: a pull would bring them back.
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     objects = LinkQuerySet.as_manager()
 

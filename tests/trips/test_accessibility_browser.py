@@ -69,6 +69,8 @@ def addresses() -> list[str]:
         "/trips/contact/duplicates/",
         f"/trips/contact/{first.pk}/merge/",
         f"/trips/contact/{first.pk}/merge/{second.pk}/",
+        f"/trips/contact/{one.contact_id}/person/",
+        f"/trips/contact/{one.contact_id}/erase/",
         f"/trips/trip/{trip.pk}/programme/",
         f"/trips/passenger/{one.pk}/timeline/",
         f"/trips/passenger/{one.pk}/change/",

@@ -3,6 +3,7 @@
 from trips.admin import (
     batches,
     document,
+    erasures,
     licences,
     paper_runs,
     papers,
@@ -19,6 +20,7 @@ from trips.admin import (
 __all__ = [
     "batches",
     "document",
+    "erasures",
     "licences",
     "paper_runs",
     "papers",

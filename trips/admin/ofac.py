@@ -21,6 +21,7 @@ from trips.permissions import may_see
 from trips.reports import ofac
 from trips.reports.stamp import Stamp
 from trips.services import reading
+from trips.services.licences import YEARS
 
 LOG = logging.getLogger("trips.ofac")
 
@@ -60,7 +61,7 @@ class OfacPages:
             "owner": owner,
             "packs": packs,
             "whole": sum(not pack.missing for pack in packs),
-            "years": ofac.YEARS,
+            "years": YEARS,
             "back_url": reverse(f"admin:trips_{self.opts.model_name}_filing", args=[object_id]),  # type: ignore[attr-defined]
         }
         return TemplateResponse(request, "trips/admin/ofac.html", context)

@@ -37,6 +37,7 @@ from trips.admin.making import MakingPages
 from trips.admin.merging import MergePages
 from trips.admin.money import PassengerMoney
 from trips.admin.ofac import OfacPages
+from trips.admin.privacy import PrivacyPages
 from trips.admin.read_log import NotedSearch, ReadLogLink
 from trips.admin.reminders import PassengerReminders
 from trips.admin.reveal import RevealPages, is_revealed, reveal_link
@@ -66,11 +67,19 @@ def validity_badge(passenger: Passenger) -> SafeString:
 
 @admin.register(Contact)
 class ContactAdmin(
-    NotedSearch, MergePages, ContactHistory, ContactBulk, FoldedSearch, ImportPages, ExportPages, StaffAdmin
+    NotedSearch,
+    PrivacyPages,
+    MergePages,
+    ContactHistory,
+    ContactBulk,
+    FoldedSearch,
+    ImportPages,
+    ExportPages,
+    StaffAdmin,
 ):
     actions = ("tag_selected", "delete_selected")
     actions_list = ("to_duplicates", "import_rows", "export_rows")
-    actions_detail = ("merge_with",)
+    actions_detail = ("merge_with", "export_person", "erase_person")
     form = ContactForm
     empty_title = "No contacts here"
     needed_by = ("passenger, trip or merged contact needs it", "passengers, trips and merged contacts need it")

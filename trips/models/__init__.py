@@ -3,6 +3,7 @@
 from trips.models.batch import Batch, BatchRow
 from trips.models.cost import Cost
 from trips.models.document import DiscardedFile, Document
+from trips.models.erasure import Erasure
 from trips.models.imports import ColumnMapping, ImportDraft
 from trips.models.key import EncryptionKey
 from trips.models.leader import TripLeader
@@ -33,6 +34,7 @@ __all__ = [
     "Document",
     "EmergencyContact",
     "EncryptionKey",
+    "Erasure",
     "Flight",
     "HealthRecord",
     "ImportDraft",

@@ -75,6 +75,10 @@ class Contact(Keyed, Flagged):
                 fields=["phone", "id"], condition=Q(merged_into__isnull=True) & ~Q(phone=""), name="contact_same_phone"
             ),
         ]
+        permissions = [
+            ("export_person", "Can take a copy of all that is kept of a person"),
+            ("erase_person", "Can erase a person"),
+        ]
 
     def __str__(self) -> str:
         return self.full_name or self.company_name or self.email or self.phone or f"Contact {self.pk}"

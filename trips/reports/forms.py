@@ -49,7 +49,7 @@ class DaysForm(forms.Form):
         return self.cleaned_data["first"], self.cleaned_data["last"]
 
 
-class PackForm(forms.Form):
+class PasswordForm(forms.Form):
     """Only what every keyboard and unzip program agrees on: some read other letters of a password differently."""
 
     password = forms.CharField(
@@ -65,4 +65,7 @@ class PackForm(forms.Form):
             }
         ),
     )
+
+
+class PackForm(PasswordForm):
     sent = forms.BooleanField(required=False, label="Keep what is in it as sent")

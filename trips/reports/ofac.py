@@ -18,7 +18,6 @@ from typing import Any
 from django.db.models import Prefetch
 from django.utils import formats
 
-from trips.dates import add_months
 from trips.enums import DocumentKind, DocumentState, PaymentKind
 from trips.models import Document, Licence, Passenger, Trip
 from trips.money import money
@@ -28,10 +27,9 @@ from trips.reports.programme import ITINERARY
 from trips.reports.stamp import Stamp
 from trips.reports.table import Column, Kind, Row, Table, Total, Value
 from trips.services.documents import TYPES, NotAsStored, opened
+from trips.services.licences import YEARS, kept_until
 from trips.services.programme import each_day
 
-# 31 CFR 501.601: records are kept for ten years.
-YEARS = 10
 NEEDS = ("trips.passenger", "trips.trip", "trips.itineraryitem", "trips.document", "trips.payment", "trips.licence")
 _SCHEDULE_WORDS = ("schedule", "itinerary", "programme", "program")
 Content = Callable[[Stamp], bytes]
@@ -58,8 +56,7 @@ class Pack:
 
     @property
     def keep_until(self) -> dt.date | None:
-        end = self.passenger.trip.ends_on or self.passenger.trip.departs_on
-        return add_months(end, 12 * YEARS) if end else None
+        return kept_until(self.passenger.trip)
 
 
 def packs_of(passengers: Any) -> list[Pack]:
@@ -118,7 +115,7 @@ def _affidavit(passenger: Any) -> Part:
     """Only one that somebody has looked at and approved proves anything."""
     signed = [one for one in passenger.affidavits if not one.is_to_be_signed]
     held = [one for one in signed if one.state == DocumentState.APPROVED and one.file]
-    files = tuple((f"2-affidavit-{number}{_ending(one)}", _stored(one)) for number, one in enumerate(held, 1))
+    files = tuple((f"2-affidavit-{number}{ending_of(one)}", stored(one)) for number, one in enumerate(held, 1))
     if files:
         return Part("affidavit", "Signed affidavit", files, ())
     if any(one.state in (DocumentState.RECEIVED, DocumentState.WITH_FORM) for one in signed):
@@ -134,7 +131,7 @@ def _schedule(trip: Any, licence: Licence | None) -> Part:
     """The itinerary as it is planned, and files of the trip that are named like one."""
     items = list(trip.itinerary.all())
     held = [one for one in trip.papers if any(word in one.original_name.casefold() for word in _SCHEDULE_WORDS)]
-    files = [(f"3-schedule-file-{number}{_ending(one)}", _stored(one)) for number, one in enumerate(held, 1)]
+    files = [(f"3-schedule-file-{number}{ending_of(one)}", stored(one)) for number, one in enumerate(held, 1)]
     if items:
         rows = tuple(Row(f"itineraryitem:{one.pk}", "", tuple(col.read(one) for col in ITINERARY), ()) for one in items)
         table = Table("Schedule", str(trip), ITINERARY, rows, len(rows), (), (), ())
@@ -215,11 +212,14 @@ def _said(value: Value) -> str:
     return "" if value is None else str(value)
 
 
-def _ending(document: Any) -> str:
+def ending_of(document: Any) -> str:
+    """How its name ends in a ZIP, by its type."""
     return TYPES.get(document.content_type, "")
 
 
-def _stored(document: Any) -> Content:
+def stored(document: Any) -> Content:
+    """Reads the file as it was stored; that one raises NotAsStored."""
+
     def read(_stamp: Stamp) -> bytes:
         with opened(document) as file:
             return bytes(file.read())

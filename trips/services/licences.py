@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from trips.choices import live_values
-from trips.enums import BatchKind
-from trips.models import Batch, Licence, Passenger
+from trips.dates import add_months
+from trips.enums import SEATED, BatchKind
+from trips.models import Batch, Licence, Passenger, Trip
 from trips.papers.licences import NO_LICENCE
 from trips.services.batches import recorded
 from trips.text import fold_name
+
+# 31 CFR 501.601: records are kept for ten years.
+YEARS = 10
 
 
 def names_without_licence() -> list[str]:
@@ -30,3 +35,18 @@ def add_names(*, by: Any) -> Batch | None:
         for name in names_without_licence():
             batch.make(Licence(name=name))
     return batch.batch if batch.batch.pk else None
+
+
+def kept_until(trip: Trip) -> dt.date | None:
+    """The day until which the records of a trip under a licence are kept; None while its days are not known."""
+    end = trip.ends_on or trip.departs_on
+    return add_months(end, 12 * YEARS) if end else None
+
+
+def has_record(passenger: Passenger, today: dt.date) -> bool:
+    """Whether this traveller's record under a licence has to be kept today: they took part, and it is not over yet."""
+    named = fold_name(passenger.licence)[:255] not in {"", NO_LICENCE}
+    if not named or passenger.trip is None or passenger.attendance not in SEATED:
+        return False
+    until = kept_until(passenger.trip)
+    return until is None or until >= today

@@ -95,6 +95,13 @@ from ghl_sync.engine.state.deletes import (
     tombstones,
     wait_held,
 )
+from ghl_sync.engine.state.erased import (
+    are_busy,
+    empty_events,
+    erase_link,
+    forget_words,
+    notes_of,
+)
 from ghl_sync.engine.state.events import (
     Delivery,
     close_events,
@@ -242,6 +249,7 @@ __all__ = [
     "answer_approval",
     "answer_issue",
     "answered_create",
+    "are_busy",
     "ask_about_delete",
     "ask_about_merged",
     "ask_again",
@@ -279,8 +287,10 @@ __all__ = [
     "drop_blanks",
     "drop_orphan",
     "drop_questions",
+    "empty_events",
     "ensure_link",
     "ensure_links",
+    "erase_link",
     "field_lease_left",
     "file_failed",
     "file_is_here",
@@ -295,6 +305,7 @@ __all__ = [
     "forget_gone",
     "forget_half",
     "forget_old_drifts",
+    "forget_words",
     "give_mail_back",
     "gone",
     "gone_with_changes",
@@ -328,6 +339,7 @@ __all__ = [
     "not_ours",
     "note_blank",
     "note_sleep",
+    "notes_of",
     "of_records",
     "open_conflict",
     "open_issue",

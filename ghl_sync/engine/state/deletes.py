@@ -117,9 +117,12 @@ def tombstones(location_id: str) -> models.QuerySet[Link]:
 
 
 def purge_tombstones(before: dt.datetime) -> int:
-    """Forget what was deleted on both sides (or left there on purpose) before then, with all that was noted of it."""
+    """Forget what was deleted on both sides (or left there on purpose) before then, with all that was noted of it.
+
+    Those of erased people stay: without them a pull would bring the contact back, which is still over there.
+    """
     done = Q(remote_gone_at__lt=before) | Q(ignored_at__isnull=False, deleted_at__lt=before)
-    links = Link.objects.filter(done, deleted_at__isnull=False)
+    links = Link.objects.filter(done, deleted_at__isnull=False, erased_at__isnull=True)
     count = links.count()
     links.delete()
     return count
