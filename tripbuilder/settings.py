@@ -282,6 +282,17 @@ PASSPORT_VALIDITY_MONTHS = read("PASSPORT_VALIDITY_MONTHS", env.int, default=6)
 TRAVELLER_LINKS = flag("TRAVELLER_LINKS", default=False)
 TRAVELLER_UPLOADS = flag("TRAVELLER_UPLOADS", default=False)
 TRAVELLER_LINK_DAYS = count("TRAVELLER_LINK_DAYS", 14, most=60)
+
+# Days after a trip's end after which data is taken away, kind by kind; None keeps it.
+_CENTURY = 36_500
+RETENTION_HEALTH_DAYS = days("RETENTION_HEALTH_DAYS", most=_CENTURY)
+RETENTION_SCAN_DAYS = days("RETENTION_SCAN_DAYS", most=_CENTURY)
+RETENTION_PAPER_DAYS = days("RETENTION_PAPER_DAYS", most=_CENTURY)
+RETENTION_FORM_DAYS = days("RETENTION_FORM_DAYS", most=_CENTURY)
+RETENTION_MAIL_DAYS = days("RETENTION_MAIL_DAYS", most=_CENTURY)
+RETENTION_LIST_DAYS = days("RETENTION_LIST_DAYS", most=_CENTURY)
+# Of entries of the read log, after they were written.
+RETENTION_READ_LOG_DAYS = days("RETENTION_READ_LOG_DAYS", most=_CENTURY)
 # Where offices print on letter paper; A4 everywhere else.
 _LETTER = {"US", "CA", "MX", "PH", "CO", "VE", "CL", "DO", "GT", "CR", "SV", "HN", "NI", "PA", "PR"}
 REPORT_PAPER = choice("REPORT_PAPER", "letter" if PHONE_REGION in _LETTER else "a4", ("a4", "letter"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import partial
 from typing import Any
 
 from django.apps import apps as django_apps
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 from django_q.models import Schedule
 
 from trips.models import DiscardedFile, Document, PaperTemplate, Payment
@@ -15,6 +17,8 @@ from trips.services import documents, keys, ledger, papers
 
 _REMOVE = "Papers: remove files of deleted documents"
 _RESUME = "Papers: go on with runs that stopped"
+_RETENTION = "Privacy: take away what is kept long enough"
+_NIGHT_HOUR = 2  # before the full pull, which then finds both sides at rest
 
 
 def document_deleted(instance: Document, **_signal: Any) -> None:
@@ -45,6 +49,19 @@ def install_schedules(**_signal: Any) -> None:
         name=_RESUME,
         defaults={"func": "trips.services.paper_runs.resume", "schedule_type": Schedule.MINUTES, "minutes": 1},
     )
+    Schedule.objects.get_or_create(
+        name=_RETENTION,
+        defaults={
+            "func": "trips.services.retention.nightly",
+            "schedule_type": Schedule.DAILY,
+            "next_run": _tonight(),
+        },
+    )
+
+
+def _tonight() -> dt.datetime:
+    tonight = timezone.localtime().replace(hour=_NIGHT_HOUR, minute=10, second=0, microsecond=0)
+    return tonight if tonight > timezone.localtime() else tonight + dt.timedelta(days=1)
 
 
 def install_templates(apps: Any = django_apps, **_signal: Any) -> None:

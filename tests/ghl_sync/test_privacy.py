@@ -1,4 +1,4 @@
-"""A person who is erased: what GoHighLevel keeps, and that nothing comes back."""
+"""A person who is erased, and data that retention takes away: what GoHighLevel keeps, and that nothing comes back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests import factories
 from tests.everything import holders
 from tests.ghl_sync.engine.mirror import custom, link_of
 from trips.models import Contact, HealthRecord, Passenger, Passport
-from trips.services import erasing
+from trips.services import erasing, retention
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WORDS = ("Zdenka", "Quillfeather", "zdenka.q@example.com", "ZQ7770123", "peanutbane", "Ottoline", "Nightjar")
@@ -195,3 +195,31 @@ def test_sealed_agreement_still_tells_what_changed(session: Session, clerk: Any)
         False,
     )
     assert base.remote["stage"] == before.remote["stage"]
+
+
+# Retention
+
+
+@pytest.mark.parametrize("direction", ["both", "pull"])
+def test_what_retention_took_does_not_come_back(
+    session: Session, connected: Sandbox, settings: Any, direction: str
+) -> None:
+    _contact, one = a_person()
+    due.run_due(session)
+    settings.GHL_MIRROR_SENSITIVE = direction
+    settings.RETENTION_HEALTH_DAYS = settings.RETENTION_SCAN_DAYS = 30
+
+    counts, _left = retention.run()
+    fresh = Session()
+    due.run_due(fresh)
+    Link.objects.update(remote_digest="")
+    pull(fresh, full=True)
+    due.run_due(Session())
+
+    there = custom(connected, one)
+    left = (None, None, None) if direction == "both" else ("ZQ7770123", "2031-01-01", "peanutbane")
+    assert counts == {"health records": 1, "passports": 1}
+    assert (Passport.objects.count(), HealthRecord.objects.count()) == (0, 0)
+    assert tuple(there.get(name) or None for name in ("passport_number", "passport_expire", "health_state")) == left
+    assert link_of(one).state_now() == "synced"
+    assert retention.run() == ({}, False)

@@ -24,6 +24,12 @@ class ReadLog(models.QuerySet[Any]):
     def delete(self) -> NoReturn:
         raise AppendOnly("The read log is not deleted by hand; retention takes away what is old.")
 
+    def purge(self) -> int:
+        """Retention takes these entries away; how many they were."""
+        ids = list(self.order_by().values_list("pk", flat=True))
+        ReadPerson.objects.filter(entry__in=ids).delete()
+        return int(super().filter(pk__in=ids)._raw_delete(self.db))
+
     def covering(self, model: str) -> ReadLog:
         """Entries of readings that showed rows of `model` ("trips.passport")."""
         return self.filter(shows__contains=model)
