@@ -48,7 +48,8 @@ def sealed(content: File, name: str) -> Iterator[File]:
 def _pieces(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     key_id, salt = current_key_id(), os.urandom(_SALT)
     cipher = file_cipher(key_id, salt, name)
-    assert cipher is not None  # noqa: S101 - the current key is a configured one
+    if cipher is None:
+        raise Undecryptable(f"The key {key_id!r} went out of FIELD_ENCRYPTION_KEYS while {name} was being kept.")
     yield MARK + key_id.encode() + salt
     number, waiting = 0, b""
     for chunk in chunks:

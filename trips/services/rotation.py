@@ -153,7 +153,7 @@ def _write(table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
     meta: Any = table.model._meta
     there = [quoted(meta.get_field(name).column) for name in columns]
     statement = (
-        f"UPDATE {quoted(meta.db_table)} SET {', '.join(f'{one} = %s' for one in there)} "  # noqa: S608 - names of our own models
+        f"UPDATE {quoted(meta.db_table)} SET {', '.join(f'{one} = %s' for one in there)} "  # nosec B608 # noqa: S608 - names of our own
         f"WHERE {quoted(meta.pk.column)} = %s AND {' AND '.join(f'{one} = %s' for one in there)}"
     )
     with connection.cursor() as cursor:

@@ -42,6 +42,7 @@ from trips.models import (
     Transfer,
     TravellerForm,
     Trip,
+    TripLeader,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -260,6 +261,7 @@ def a_departure() -> Trip:
     ItineraryItem.objects.create(trip=trip, day=DAY, title="Old town")
     Note.objects.create(trip=trip, text="They paid for the bus.")
     ImportDraft.objects.create(user=factories.StaffFactory(), trip=trip)
+    TripLeader.objects.create(trip=trip, user=factories.StaffFactory())
     return trip
 
 
@@ -293,6 +295,7 @@ def a_departure() -> Trip:
                 "trips.itineraryitem",
                 "trips.note",
                 "trips.importdraft",
+                "trips.tripleader",
             },
         ),
     ],
