@@ -18,6 +18,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 
 from ghl_sync import schedules
 from tests import factories
+from tripbuilder import roles
 from trips.services import papers
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -134,7 +135,7 @@ def numbers_from_zero() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def quick_flush() -> Iterator[None]:
-    """Empty the tables after a test row by row, but those of KEPT_TABLES. Put back schedules and templates of papers.
+    """Empty the tables after a test row by row, but those of KEPT_TABLES, and put back what `migrate` installs.
 
     PostgreSQL's TRUNCATE makes each table anew, 0.4 s for a few rows in all. Rows that a test changes in a kept table
     stay changed, so none may.
@@ -146,6 +147,7 @@ def quick_flush() -> Iterator[None]:
     def put_back(*_what: Any, **_how: Any) -> None:
         schedules.install()
         papers.install_samples()
+        roles.install()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(connection.ops), "sql_flush", flush)

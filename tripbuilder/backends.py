@@ -21,6 +21,7 @@ OVER_ALL_TRIPS = frozenset(
         "trips.add_contact",  # looks for the same person among all
         "trips.delete_contact",  # is refused for bookings on others' trips
         "trips.view_readentry",  # who has read of whom
+        "trips.view_erasure",
         "trips.view_batch",  # others' bulk work
         "trips.change_batch",
         "trips.view_paperrun",  # others' runs

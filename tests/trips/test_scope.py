@@ -49,6 +49,9 @@ NOBODYS = {
     "trips.discardedfile",
     "trips.readentry",
     "trips.readperson",
+    "trips.installedrole",
+    "trips.erasure",
+    "trips.encryptionkey",
 }
 
 

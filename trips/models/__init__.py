@@ -16,6 +16,7 @@ from trips.models.people import Contact, ContactsApart, EmergencyContact, Health
 from trips.models.programme import Flight, ItineraryItem, Transfer
 from trips.models.read_entry import ReadEntry, ReadPerson
 from trips.models.reminder import Reminder
+from trips.models.role import InstalledRole
 from trips.models.room import Room, RoomingLock, RoomPlace
 from trips.models.saved_filter import SavedFilter
 from trips.models.sent_report import SentReport
@@ -38,6 +39,7 @@ __all__ = [
     "Flight",
     "HealthRecord",
     "ImportDraft",
+    "InstalledRole",
     "ItineraryItem",
     "Licence",
     "Note",
