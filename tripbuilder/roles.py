@@ -1,4 +1,4 @@
-"""The roles: who may do what, and why.
+"""The roles: who may do what, and why. `docs/roles.md` is this table in words.
 
 They are installed as Django groups after each migration. A group that an administrator has changed since keeps the
 change; `manage.py roles` says what differs and `manage.py roles --reset NAME` puts it back. Roles add up: an account in
