@@ -34,7 +34,7 @@ LOOK_SECONDS = 0.5
 
 def arguments(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--seeds", default="1-20", help="one number or first-last")
+    parser.add_argument("--seeds", type=seeds_of, default="1-20", help="one number or first-last")
     parser.add_argument("--steps", type=int, default=500, help="random operations of each run")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--broker", choices=("database", "redis"), default="database")
@@ -44,7 +44,10 @@ def arguments(given: list[str]) -> argparse.Namespace:
 
 
 def seeds_of(text: str) -> list[int]:
+    """The seeds from first to last. Raises ArgumentTypeError, which the command prints in one sentence."""
     first, _, last = text.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor first-last; write 170 or 1-20")
     return list(range(int(first), int(last or first) + 1))
 
 
@@ -143,7 +146,7 @@ def summary(tallies: list[Tally], seconds: float) -> list[str]:
 
 
 def main(given: argparse.Namespace) -> int:
-    seeds, database = seeds_of(given.seeds), ""
+    seeds, database = given.seeds, ""
     if given.database == "postgresql":
         found = find_postgresql()
         if found is None:
