@@ -70,7 +70,7 @@ def test_it_seeds_an_empty_account_only(tmp_path: Path) -> None:
     for _ in range(2):
         with running("--state", state, "--seed", "small") as (process, _line, url):
             found = requests.get(f"{url}/_sandbox/state", timeout=5).json()
-            assert (len(found["opportunities"]), len(found["contacts"])) == (72, 50)
+            assert (len(found["opportunities"]), len(found["contacts"])) == (74, 52)
             requests.post(f"{url}/_sandbox/delete", json={"id": found["contacts"][0]["id"]}, timeout=5)
             assert stopped(process, signal.SIGTERM) == (0, "")
     assert sum(row["deleted"] for row in json.loads(state.read_text())["contacts"]) == 1
