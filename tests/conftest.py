@@ -18,7 +18,6 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 
 from ghl_sync import schedules
 from tests import factories
-from tripbuilder import roles
 from trips.services import papers
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -122,7 +121,7 @@ def loopback_only() -> Iterator[None]:
 
 
 # What `migrate` fills and no test empties: making these anew takes longer than most tests.
-KEPT_TABLES = {"django_content_type", "auth_permission"}
+KEPT_TABLES = {"django_content_type", "auth_permission", "auth_group", "auth_group_permissions", "trips_installedrole"}
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +146,6 @@ def quick_flush() -> Iterator[None]:
     def put_back(*_what: Any, **_how: Any) -> None:
         schedules.install()
         papers.install_samples()
-        roles.install()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(connection.ops), "sql_flush", flush)

@@ -89,12 +89,16 @@ def test_sections_name_an_account_that_there_is():
     assert {one.account for one in SECTIONS} == set(ACCOUNTS)
 
 
+# The others each fetch a whole account first, a minute and a half together; `make bench` runs them.
+QUICK = ("calls", "hooks", "encryption", "reports", "webhooks")
+
+
 @pytest.mark.timeout(300)
-def test_every_section_runs_on_a_tiny_account(tmp_path):
+def test_the_quick_sections_run_on_a_tiny_account(tmp_path):
     written = tmp_path / "results.json"
 
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--tiny", "--database", "sqlite", "--output", str(written)],
+        [sys.executable, "-m", "bench", "--tiny", "--database", "sqlite", "--output", str(written), "--only", *QUICK],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -103,7 +107,7 @@ def test_every_section_runs_on_a_tiny_account(tmp_path):
     )
 
     found = [Row.from_json(row) for row in json.loads(written.read_text("utf-8"))["rows"]]
-    assert {row.section for row in found} == {one.name for one in SECTIONS if not one.on_request}
+    assert {row.section for row in found} == {*QUICK}
     assert [row.note for row in found if row.broken] == []
     assert done.returncode in {0, 1}  # a slow machine may miss a target
     assert done.stdout.splitlines()[0].startswith("| section")
