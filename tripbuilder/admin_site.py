@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -15,7 +14,8 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from unfold.sites import UnfoldAdminSite
 
-NUMBER = re.compile(r"[0-9]{1,18}")
+from trips.text import is_id
+
 TEXT_KEYS = "django_q_"  # the queue numbers its tasks by text
 
 
@@ -46,7 +46,7 @@ class TripBuilderAdminSite(UnfoldAdminSite):
         @wraps(view)
         def sound(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             key, name = kwargs.get("object_id"), (request.resolver_match and request.resolver_match.url_name) or ""
-            if isinstance(key, str) and not NUMBER.fullmatch(key) and not name.startswith(TEXT_KEYS):
+            if isinstance(key, str) and not is_id(key) and not name.startswith(TEXT_KEYS):
                 raise Http404("No record has this number.")
             try:
                 answer: HttpResponseBase = view(request, *args, **kwargs)

@@ -33,6 +33,11 @@ def fold_search(*parts: str) -> str:
     return plain.casefold()
 
 
+def is_id(text: str) -> bool:
+    """Whether a row can have this number: digits, and no more of them than the database holds."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
 def masked(secret: str) -> str:
     """A number to be told apart and not read: its last four characters, of a short one no more than half."""
     if not secret or secret.startswith(MASK):

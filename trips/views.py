@@ -347,8 +347,7 @@ def _without_page(query: QueryDict) -> str:
 
 
 def _stamp(request: HttpRequest) -> Stamp:
-    user: Any = request.user
-    return Stamp(user.get_full_name() or user.get_username(), timezone.now())
+    return Stamp.of(request.user)
 
 
 def _line(row: Row, columns: tuple[Column, ...]) -> dict[str, Any]:

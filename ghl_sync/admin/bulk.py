@@ -20,7 +20,8 @@ from ghl_sync.admin.account import account_of
 from ghl_sync.engine import adoption, resolve
 from ghl_sync.engine.results import CannotDo
 from ghl_sync.models import Kind, Lane, Link
-from trips.admin.base import is_id, said
+from trips.admin.base import said
+from trips.text import is_id
 
 # So many at once at the most: each is a transaction of its own, and the person waits for them.
 MOST = 500

@@ -21,6 +21,7 @@ from ghl_sync.admin.fields import full_label, is_sensitive, may_decide, may_read
 from ghl_sync.engine import resolve
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.models import Conflict, Kind, Link
+from trips.accounts import name_of
 from trips.enums import ReadKind
 from trips.services import reading
 
@@ -196,8 +197,7 @@ def _outcome(conflict: Conflict) -> str:
 
 
 def _who(conflict: Conflict) -> str:
-    user: Any = conflict.resolved_by
-    return (user.get_full_name() or user.get_username()) if user else "Somebody"
+    return name_of(conflict.resolved_by) or "Somebody"
 
 
 def _moment(moment: dt.datetime | None) -> str:

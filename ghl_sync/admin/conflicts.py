@@ -35,6 +35,7 @@ from ghl_sync.engine.results import CannotDo
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.models import Conflict, Link
 from trips.admin.base import badge, said
+from trips.text import is_id
 
 # A confirmation names so many of the chosen conflicts one by one.
 MOST_NAMED = 100
@@ -250,7 +251,7 @@ class ConflictAdmin(QuestionAdmin):
         link = self._link(request, link_id)
         pk, _, seen = request.POST.get("back", "").partition(":")
         rows = Conflict.objects.filter(link=link, resolved_at__isnull=False).select_related("link")
-        conflict = rows.filter(pk=pk).first() if _is_number(pk) else None
+        conflict = rows.filter(pk=pk).first() if is_id(pk) else None
         if conflict is None:
             raise Http404("There is no such conflict.")
         if not self._may_decide(request, conflict):
@@ -301,11 +302,7 @@ class ConflictAdmin(QuestionAdmin):
         return reverse(f"admin:trips_{link.kind}_change", args=[link.object_id])
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
-
-
 def _picks(pairs: Iterable[str], side: str) -> list[resolve.Pick]:
     """Picks from "id:what was shown"; anything else is no pick."""
     split = (pair.partition(":") for pair in pairs)
-    return [resolve.Pick(int(pk), side, seen) for pk, _, seen in split if _is_number(pk)]
+    return [resolve.Pick(int(pk), side, seen) for pk, _, seen in split if is_id(pk)]

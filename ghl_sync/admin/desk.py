@@ -20,9 +20,9 @@ from ghl_sync.admin import approvals, deleting, doubles
 from ghl_sync.admin.account import Account, account_of, list_context
 from ghl_sync.admin.badges import ago
 from ghl_sync.admin.runs import MAY_RUN, is_expected, lines, starts_for
-from ghl_sync.admin.timeline import named
 from ghl_sync.desk_facts import Counts, Machinery
 from ghl_sync.models import Issue, Run, State
+from trips.accounts import name_of
 from trips.admin.base import badge, said
 from trips.admin.charts import Chart, Series, chart
 
@@ -235,7 +235,7 @@ def _runs(machinery: Machinery) -> list[Fact]:
 def _last(label: str, run: Run | None) -> Fact:
     if run is None or run.finished_at is None:
         return Fact(label, "never")
-    by = f" by {named(run.started_by)}" if run.started_by is not None else ""
+    by = f" by {name_of(run.started_by)}" if run.started_by is not None else ""
     how = "" if run.ok else ", not complete"
     url = reverse("admin:ghl_sync_run_change", args=[run.pk])
     return Fact(label, f"{ago(run.finished_at)}{by}{how}", bad=not run.ok, url=url)

@@ -30,7 +30,6 @@ from ghl_sync.admin.timeline import Timeline, may_look, with_sync
 from ghl_sync.admin.unlinked import WorkList
 from ghl_sync.engine import resolve
 from ghl_sync.models import Kind, Link
-from trips.admin.base import is_id
 from trips.admin.lists import StaffChangeList
 from trips.admin.people import (
     ContactAdmin,
@@ -42,6 +41,7 @@ from trips.admin.people import (
 from trips.admin.trip import TripAdmin
 from trips.models import Contact, Passenger, Trip
 from trips.services.timeline import Event
+from trips.text import is_id
 
 # What an ID over there looks like; shorter words are names.
 _REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{12,64}")

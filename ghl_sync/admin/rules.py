@@ -32,6 +32,7 @@ from ghl_sync.mapping.fields import FieldMap
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.models import Direction, FieldRule, Kind, Link
 from ghl_sync.status import account_row
+from trips.accounts import name_of
 from trips.admin.base import said
 
 # So many records are asked for values to show, the newest first; the best few of them are read.
@@ -144,7 +145,7 @@ def _changed(rule: FieldRule) -> str:
 
 
 def _by(user: Any) -> str:
-    return f" by {user.get_full_name() or user.get_username()}" if user else ""
+    return f" by {name_of(user)}" if user else ""
 
 
 def _day(moment: Any) -> str:

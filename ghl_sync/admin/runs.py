@@ -23,9 +23,9 @@ from ghl_sync.admin.account import account_of
 from ghl_sync.admin.badges import ago
 from ghl_sync.admin.buttons import only_by_button
 from ghl_sync.admin.records import ReadOnlyAdmin, table
-from ghl_sync.admin.timeline import named
 from ghl_sync.engine import resolve
 from ghl_sync.models import Drift, Run
+from trips.accounts import name_of
 from trips.admin.base import badge, said
 
 MAY_RUN = "ghl_sync.change_run"
@@ -73,13 +73,13 @@ def lines(user: Any, runs: list[Run], records: Any) -> list[Line]:
 
 
 def _line(user: Any, run: Run, progress: desk_facts.Progress) -> Line:
-    by = f" by {named(run.started_by)}" if run.started_by is not None else ""
+    by = f" by {name_of(run.started_by)}" if run.started_by is not None else ""
     of = f" of about {progress.total:,}" if progress.total else ""
     calls = run.report.get("calls")
     told = f"{progress.done:,}{of} records read" + (f", {said(calls, 'call', 'calls')}" if calls else "")
     asked = ""
     if run.cancel_asked_at is not None:
-        who = f" by {named(run.cancel_asked_by)}" if run.cancel_asked_by is not None else ""
+        who = f" by {name_of(run.cancel_asked_by)}" if run.cancel_asked_by is not None else ""
         asked = f"Cancelled{who}; it ends after the page at hand."
     may = user.has_perm(MAY_RUN) and run.cancel_asked_at is None
     return Line(
@@ -194,7 +194,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     @display(description="by")
     def by(self, run: Run) -> str:
-        return named(run.started_by) or "schedule or command"
+        return name_of(run.started_by) or "schedule or command"
 
     @display(description="took")
     def took(self, run: Run) -> str:
@@ -206,7 +206,7 @@ class RunAdmin(ReadOnlyAdmin):
         if run.finished_at is None:
             return badge("Broke off, goes on", "doubt") if run.error else badge("Under way", "plain")
         if run.cancel_asked_at is not None and not run.ok:
-            who = f" by {named(run.cancel_asked_by)}" if run.cancel_asked_by is not None else ""
+            who = f" by {name_of(run.cancel_asked_by)}" if run.cancel_asked_by is not None else ""
             return badge(f"Cancelled{who}", "plain")
         return badge("Done", "good") if run.ok else badge("Ended with failures", "bad")
 

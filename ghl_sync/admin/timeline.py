@@ -27,6 +27,7 @@ from ghl_sync.engine.local import MODELS, PARTS, Local, as_text, load
 from ghl_sync.mapping.fields import FieldMap, Way
 from ghl_sync.mapping.table import MAPS
 from ghl_sync.models import Arrival, Conflict, Drift, Issue, Link, WebhookEvent, Write
+from trips.accounts import name_of
 from trips.models import Contact, Trip, Vendor
 from trips.permissions import may_see, sees_every_trip
 from trips.services import timeline
@@ -208,7 +209,7 @@ class Timeline:
         for issue in issues[:MOST_ROWS]:
             yield Entry(issue.opened_at, issue.get_code_display(), note=issue.message, trouble=True)
             if issue.closed_at is not None:
-                yield Entry(issue.closed_at, f"Settled: {issue.get_code_display()}", named(issue.closed_by))
+                yield Entry(issue.closed_at, f"Settled: {issue.get_code_display()}", name_of(issue.closed_by))
 
     def _conflict(self, conflict: Conflict) -> Iterator[Entry]:
         label = label_of(self.kind, conflict.field)
@@ -219,7 +220,7 @@ class Timeline:
         if conflict.resolved_at is not None:
             asked = conflict.outcome == Conflict.Outcome.ASKED
             what = "Both sides agree again" if asked else conflict.get_outcome_display()
-            yield Entry(conflict.resolved_at, f"{what}: {label}", named(conflict.resolved_by))
+            yield Entry(conflict.resolved_at, f"{what}: {label}", name_of(conflict.resolved_by))
         if conflict.put_back_at is not None:
             yield Entry(conflict.put_back_at, f"Put back: {label}")
 
@@ -347,10 +348,6 @@ def _typed_by(typed: Typed, name: str) -> str:
     return f"typed here by {typed.who}, {when}"
 
 
-def named(user: Any) -> str:
-    return (user.get_full_name() or user.get_username()) if user is not None else ""
-
-
 def _history(link: Link) -> Iterator[Typed]:
     """What history tells of an object and its parts, as changes of mapped fields."""
     table, kind = MAPS[link.kind], str(link.kind)
@@ -397,7 +394,7 @@ def _changes(columns: _Columns, rows: Sequence[Any]) -> Iterator[Typed]:
             continue  # what it changed is beyond what was read
         pairs = {name: (before.get(name), now.get(name)) for name in columns.told}
         differing = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-        who = named(row.history_user) or NOBODY
+        who = name_of(row.history_user) or NOBODY
         hidden = columns.hidden if who != NOBODY else frozenset()
         if differing or hidden or gone:
             yield Typed(row.history_date, row.history_type, who, differing, hidden, columns.part)

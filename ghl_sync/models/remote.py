@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import formats, timezone
 
+from trips.accounts import name_of
+
 
 class Location(models.Model):
     """The sub-account we mirror: its settings, its limits and whether traffic is stopped."""
@@ -78,7 +80,7 @@ class Location(models.Model):
         if at is None:
             return ""
         since = formats.date_format(timezone.localtime(at), "j M Y, H:i")
-        who = f" by {by.get_full_name() or by.get_username()}" if by is not None else ""
+        who = f" by {name_of(by)}" if by is not None else ""
         return f"{switch.capitalize()} was paused{who} on {since}."
 
 

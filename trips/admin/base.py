@@ -39,6 +39,7 @@ from trips.forms import RENDERED, RuledForm
 from trips.permissions import may_see, sees_every_trip
 from trips.querysets import flagged
 from trips.scope import is_visible, visible_to
+from trips.text import is_id
 
 _BADGE = "inline-block font-semibold rounded-default text-[11px] uppercase whitespace-nowrap h-6 leading-6 px-2 "
 _COLOURS = {
@@ -428,11 +429,6 @@ class ShownFilter(RadioFilter):
         if self.value() == "all":
             return queryset
         return queryset.filter(archived_at__isnull=self.value() != "archived")
-
-
-def is_id(text: str) -> bool:
-    """Whether a row can have this number: digits, and no more of them than the database holds."""
-    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def said(count: int, one: str, many: str) -> str:

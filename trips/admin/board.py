@@ -25,12 +25,13 @@ from django.utils.safestring import SafeString
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from trips.admin.base import DEPARTURES, by_departure, is_id, said
+from trips.admin.base import DEPARTURES, by_departure, said
 from trips.admin.bulk import with_undo
 from trips.admin.bulk_verbs import MORE
 from trips.scope import narrow_choices
 from trips.services import stages
 from trips.services.plans import Plan
+from trips.text import is_id
 
 # Cards of a column; the rest is a link to the list.
 CARDS = 15

@@ -19,10 +19,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from trips.admin.base import is_id, said
+from trips.admin.base import said
 from trips.models import Batch
 from trips.scope import narrow_choices
 from trips.services.plans import MOST_ROWS, Done, Plan, carry_out
+from trips.text import is_id
 
 # Rows of a plan that its page names, of each kind.
 MOST_NAMED = 200

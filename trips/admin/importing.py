@@ -21,7 +21,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import action
 
-from trips.admin.base import is_id, said
+from trips.admin.base import said
 from trips.enums import BatchKind, ReadKind
 from trips.models import ImportDraft, Trip
 from trips.permissions import sees_every_trip
@@ -30,6 +30,7 @@ from trips.resources.files import write_csv
 from trips.services import imports, reading
 from trips.services.batches import recorded
 from trips.services.sheets import MOST_BYTES, MOST_ROWS, Sheet, Unreadable, read_file, read_text
+from trips.text import is_id
 
 # Rows of one kind shown on a preview; twins are all shown, since each is a question.
 MOST_SHOWN = 100

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from trips.accounts import name_of
 from trips.models import Trip
 from trips.permissions import sees_every_trip
 from trips.services import leading
@@ -32,7 +33,7 @@ class LeadersField(forms.ModelMultipleChoiceField):
         )
 
     def label_from_instance(self, obj: Any) -> str:
-        return _name(obj)
+        return name_of(obj)
 
 
 class TripLeaders:
@@ -72,7 +73,7 @@ class TripLeaders:
 
     @display(description="trip leaders")
     def leaders_shown(self, trip: Trip) -> str:
-        return ", ".join(_name(user) for user in trip.leaders.all()) or "nobody"
+        return ", ".join(name_of(user) for user in trip.leaders.all()) or "nobody"
 
     def _may_assign(self, request: HttpRequest, obj: Any) -> bool:
         may = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)  # type: ignore[attr-defined]
@@ -85,7 +86,3 @@ def _leaders(trip: Any) -> list[int]:
         trip._leaders_read = list(trip.leading.order_by("user").values_list("user", flat=True))
     found: list[int] = trip._leaders_read
     return found
-
-
-def _name(user: Any) -> str:
-    return user.get_full_name() or user.get_username()

@@ -26,13 +26,15 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from unfold.decorators import action
 
-from trips.admin.base import badge, day, is_id, said
+from trips.accounts import name_of
+from trips.admin.base import badge, day, said
 from trips.admin.bulk import with_undo
 from trips.models import Contact, Passenger, Trip
 from trips.permissions import may_see, sees_every_trip
 from trips.scope import visible_to
 from trips.services import duplicates, merging
 from trips.services.duplicates import Pair, Reason
+from trips.text import is_id
 
 PAIRS_A_PAGE = 25
 # Of an agent's hundreds of bookings so many are named.
@@ -155,7 +157,7 @@ class MergePages:
             pages: Any = self.admin_site.get_model_admin(type(batch))  # type: ignore[attr-defined]
             told |= {
                 "at": formats.date_format(timezone.localtime(batch.at), "j M Y, H:i"),
-                "by": (batch.by.get_full_name() or batch.by.get_username()) if batch.by else "",
+                "by": name_of(batch.by),
                 "undo_url": reverse("admin:trips_batch_undo", args=[batch.pk])
                 if pages.may_undo(request, batch)
                 else "",

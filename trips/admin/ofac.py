@@ -10,7 +10,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET
@@ -70,7 +69,7 @@ class OfacPages:
         """The ZIP of one traveller; that it was taken is a line in the log, with its SHA-256."""
         passenger = self._packed_owner(request, object_id)
         user: Any = request.user
-        stamp = Stamp(user.get_full_name() or user.get_username(), timezone.now())
+        stamp = Stamp.of(user)
         content, missing = ofac.zipped(ofac.packs_of(Passenger.objects.filter(pk=passenger.pk))[0], stamp)
         digest = hashlib.sha256(content).hexdigest()
         what = f"OFAC pack, SHA-256 {digest}"

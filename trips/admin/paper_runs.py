@@ -29,7 +29,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from trips.admin.base import ReadOnly, badge, is_id, said
+from trips.admin.base import ReadOnly, badge, said
 from trips.admin.files import GUARDED, LOG, may_open, note_file, state_badge
 from trips.admin.licences import doubtful_lines
 from trips.admin.review import to_review
@@ -41,6 +41,7 @@ from trips.permissions import may_see, sees_every_trip
 from trips.scope import check_every_trip, visible_to
 from trips.services import documents, paper_runs, papers
 from trips.services.plans import MOST_ROWS
+from trips.text import is_id
 
 Outcome = PaperRunRow.Outcome
 # So many passengers and rows are named on a page; what is missing comes first.

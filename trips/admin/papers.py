@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from trips.admin.base import StaffAdmin, badge, day, is_id
+from trips.admin.base import StaffAdmin, badge, day
 from trips.admin.choosing import chooser
 from trips.enums import ReadKind
 from trips.forms import RuledForm
@@ -29,6 +29,7 @@ from trips.papers.fields import FIELDS, passengers_for_papers
 from trips.permissions import may_see
 from trips.scope import check_every_trip, narrow_choices, visible_to
 from trips.services import papers, reading
+from trips.text import is_id
 
 
 class PaperTemplateForm(RuledForm):

@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesCheckb
 from unfold.decorators import display
 from unfold.utils import parse_date_str
 
-from trips.admin.base import StaffAdmin, day, is_id
+from trips.admin.base import StaffAdmin, day
 from trips.admin.exporting import ExportPages
 from trips.admin.importing import ImportPages
 from trips.admin.money import may_view_payments, passenger_choice
@@ -26,6 +26,7 @@ from trips.models import Passenger, Payment, Trip
 from trips.money import money
 from trips.querysets import signed_amount
 from trips.services import payments
+from trips.text import is_id
 
 
 class PaidOnFilter(RangeDateFilter):

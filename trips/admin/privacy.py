@@ -14,10 +14,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from unfold.decorators import action
 
-from trips.admin.base import is_id, said
+from trips.admin.base import said
 from trips.enums import ReadKind, ReadReason
 from trips.models import Contact, Passenger
 from trips.permissions import may_see, sees_every_trip
@@ -25,6 +24,7 @@ from trips.reports import pack, person
 from trips.reports.forms import PasswordForm
 from trips.reports.stamp import Stamp
 from trips.services import erasing, reading
+from trips.text import is_id
 
 LOG = logging.getLogger("trips.privacy")
 ITSELF = "contact"
@@ -186,7 +186,7 @@ def _handed_out(
         what=f"contact {contact.pk}",
         reason=request.POST["reason"],
     )
-    stamp = Stamp(user.get_full_name() or user.get_username(), timezone.now())
+    stamp = Stamp.of(request.user)
     made = person.export(person.Person(contact, chosen.itself, theirs), stamp)
     LOG.info("user %s took a copy of the data of contact %s: %s files", user.pk, contact.pk, len(made.files))
     answer = HttpResponse(pack.zipped(made.files, password), content_type="application/zip")

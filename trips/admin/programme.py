@@ -20,7 +20,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import formats
 
-from trips.admin.base import is_id, said
+from trips.admin.base import said
 from trips.admin.bulk import SECONDS, with_undo
 from trips.admin.programme_forms import FlightForm, ItineraryForm, ProgrammeForm, TransferForm, booked
 from trips.admin.workspace import overview
@@ -31,6 +31,7 @@ from trips.programme_rules import days_of
 from trips.services import travel
 from trips.services.plans import carry_out
 from trips.services.programme import FARTHEST_MOVE, each_day, moving_by
+from trips.text import is_id
 
 MOST_NAMED = 5
 

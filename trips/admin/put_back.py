@@ -14,6 +14,7 @@ from django.http import HttpRequest
 
 from trips.forms import RenderedValues
 from trips.scope import visible_to
+from trips.text import is_id
 
 ASKED = "put_back"
 
@@ -63,9 +64,7 @@ class PutBack:
 def _before(user: Any, obj: Any, history_id: str) -> Mapping[str, Any]:
     """What the version `history_id` of `obj` changed, by field, with the values that were there before it."""
     versions: Any = type(obj).history.filter(**{obj._meta.pk.attname: obj.pk})
-    version: Any = (
-        versions.filter(history_id=int(history_id)).first() if history_id.isdecimal() and len(history_id) < 19 else None
-    )
+    version: Any = versions.filter(history_id=history_id).first() if is_id(history_id) else None
     older = version.prev_record if version else None
     if older is None:
         return {}

@@ -15,12 +15,13 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter, RadioFilter
 from unfold.decorators import action, display
 
-from trips.admin.base import ReadOnly, is_id
+from trips.admin.base import ReadOnly
 from trips.admin.lists import StaffChangeList, StaffPaginator
 from trips.enums import ReadKind
 from trips.models import Passenger, ReadEntry, ReadPerson
 from trips.permissions import may_see
 from trips.services import reading
+from trips.text import is_id
 
 LABELS = {"trips.passport": "passport", "trips.healthrecord": "health"}
 

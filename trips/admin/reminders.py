@@ -20,12 +20,13 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from trips.admin.base import ReadOnly, is_id, said
+from trips.admin.base import ReadOnly, said
 from trips.admin.lists import FoldedSearch
 from trips.admin.scoped import ScopedRows
 from trips.models import Passenger, Reminder
 from trips.services import reminding
 from trips.services.plans import MOST_ROWS
+from trips.text import is_id
 
 SECONDS = 15.0
 # Mails that the page shows whole.

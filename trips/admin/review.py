@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import action
 
-from trips.admin.base import day, is_id
+from trips.admin.base import day
 from trips.admin.files import may_open, pictures_of
 from trips.enums import DocumentKind, DocumentState, ReadKind
 from trips.models import Document, Passenger, Passport
@@ -24,6 +24,7 @@ from trips.papers.fields import GUARDED_MODELS
 from trips.permissions import may_see
 from trips.scope import visible_to
 from trips.services import documents, reading
+from trips.text import is_id
 
 REASONS = ("Blurred or cut off", "Wrong document", "Expired", "Not signed", "Name differs from the booking")
 

@@ -18,13 +18,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from trips.admin.base import badge, is_id, said
+from trips.admin.base import badge, said
 from trips.admin.workspace import overview
 from trips.enums import Occupancy, Sex
 from trips.models import Room, Trip
 from trips.models.room import MOST_BEDS, ROOM_NAMES
 from trips.services import rooming, rooming_plan
 from trips.services.rooming import Filled, Occupant, Rooming
+from trips.text import is_id
 
 SALT = "trips.rooming.made"
 # So long a suggestion can be taken back with one click.

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from trips.permissions import sees_every_trip
 from trips.scope import is_visible, visible_to
+from trips.text import is_id
 
 
 class ScopedChoices:
@@ -40,8 +41,7 @@ class ScopedRows(ScopedChoices):
         return obj
 
     def _is_there(self, object_id: str) -> bool:
-        known = object_id.isascii() and object_id.isdigit() and len(object_id) <= 18
-        return known and self.model._base_manager.filter(pk=object_id).exists()  # type: ignore[attr-defined]
+        return is_id(object_id) and self.model._base_manager.filter(pk=object_id).exists()  # type: ignore[attr-defined]
 
     # Histories show rows that no list has any more; each asks for the permission on the row.
 

@@ -17,12 +17,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import action
 
-from trips.admin.base import is_id
 from trips.models import Note, Trip
 from trips.models.note import LONGEST_NOTE
 from trips.permissions import may_see
 from trips.services import timeline
 from trips.services.timeline import Event
+from trips.text import is_id
 
 EVENTS_A_PAGE = 25
 NOTES = "notes"

@@ -23,7 +23,7 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import action, display
 
-from trips.admin.base import ReadOnly, badge, is_id
+from trips.admin.base import ReadOnly, badge
 from trips.admin.lists import FoldedSearch
 from trips.admin.scoped import ScopedRows
 from trips.enums import LIVE_FORMS, FormState, FormStep, ReadKind
@@ -33,6 +33,7 @@ from trips.services import reading, traveller_links, traveller_review
 from trips.services.traveller_answers import signature_holds
 from trips.services.traveller_links import NoLink, Standing
 from trips.services.traveller_review import NotTaken
+from trips.text import is_id
 
 LOG = logging.getLogger("trips.traveller")
 _GUARDED: dict[str, str] = {FormStep.PASSPORT: "trips.passport", FormStep.HEALTH: "trips.healthrecord"}

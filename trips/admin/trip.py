@@ -36,6 +36,7 @@ from trips.forms import TripForm
 from trips.models import Trip
 from trips.permissions import may_see, sees_every_trip
 from trips.querysets import flagged
+from trips.text import is_id
 
 
 class TripLookFilter(LookFilter):
@@ -127,8 +128,7 @@ class TripAdmin(
         return rows.with_counts()
 
     def ways_of_term(self, term: str) -> list[Q]:
-        is_number = term.isascii() and term.isdigit() and len(term) <= 18
-        return [Q(legacy_trip_id=int(term))] if is_number else []
+        return [Q(legacy_trip_id=int(term))] if is_id(term) else []
 
     @display(description="departs", ordering=Coalesce("arrival_date", "start_date"))
     def departs(self, trip: Trip) -> str | None:

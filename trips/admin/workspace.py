@@ -19,7 +19,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
-from trips.admin.base import badge, is_id, said
+from trips.admin.base import badge, said
 from trips.admin.licences import Line as LicenceLine
 from trips.admin.licences import licence_lines
 from trips.admin.money import balance_badge
@@ -30,6 +30,7 @@ from trips.permissions import may_see
 from trips.readiness import Readiness, readiness_of
 from trips.scope import visible_to
 from trips.services import enrolment, rooming
+from trips.text import is_id
 
 SUGGESTIONS = 8
 _ATTENDANCE = {Attendance.BOOKED: "good", Attendance.WAITLISTED: "doubt", Attendance.CANCELLED: "plain"}

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils import formats, timezone
+
+from trips.accounts import name_of
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
     name: str
     at: dt.datetime
+
+    @classmethod
+    def of(cls, user: Any) -> Stamp:
+        """What this account makes now."""
+        return cls(name_of(user), timezone.now())
 
     def __str__(self) -> str:
         here = timezone.localtime(self.at)

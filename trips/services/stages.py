@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from trips.accounts import name_of
 from trips.enums import FAILED, Attendance, BatchKind, PassengerStage, TripStage
 from trips.gaps import GAPS
 from trips.models import Passenger, Trip
@@ -107,4 +108,4 @@ def _mover(row: Any) -> str:
     moves = past.filter(stage=row.stage)
     moved = (moves.filter(history_id__gt=before.history_id) if before else moves).last()
     user = moved.history_user if moved else None
-    return f" by {user.get_full_name() or user.get_username()}" if user else ""
+    return f" by {name_of(user)}" if user else ""

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils import formats, timezone
 from django.utils.text import Truncator, capfirst
 
+from trips.accounts import name_of
 from trips.enums import FormState
 from trips.models import (
     Cost,
@@ -250,7 +251,7 @@ def _event(change: _Change, names: dict[tuple[type[Any], int], str]) -> Event:
     return Event(
         row.history_date,
         f"{capfirst(kind)}{f' “{name}”' if name else ''} {DONE[row.history_type]}",
-        (user.get_full_name() or user.get_username()) if user else "",
+        name_of(user),
         row.history_change_reason or "",
         steps,
         NOT_KEPT if _hides(change.model) and row.history_type == "~" and not steps else "",
@@ -302,7 +303,7 @@ def _notes(notes: QuerySet[Note], may: May, user: Any) -> list[Event]:
         Event(
             note.created_at,
             "Note",
-            (note.by.get_full_name() or note.by.get_username()) if note.by else "",
+            name_of(note.by),
             note=note.text,
             note_id=note.pk,
             mine=note.by_id == user.pk,
@@ -318,7 +319,7 @@ def _mails(passenger: Passenger) -> list[Event]:
         Event(
             mail.created_at,
             f"E-mail, {mail.get_kind_display().lower()}: {mail.get_state_display().lower()}",
-            (mail.by.get_full_name() or mail.by.get_username()) if mail.by else "",
+            name_of(mail.by),
             f"to {mail.recipient}",
             note=mail.subject,
             trouble=mail.state == Reminder.State.FAILED,
@@ -331,18 +332,14 @@ def _forms(passenger: Passenger) -> Iterator[Event]:
     """The steps of a traveller's own form; its answers are told by what was taken over of them."""
     found = passenger.traveller_forms.select_related("made_by", "reviewed_by").defer("answers", "base")
     for form in found[:MOST_ROWS]:
-        yield Event(form.created_at, "Traveller form made", _name_of_user(form.made_by))
+        yield Event(form.created_at, "Traveller form made", name_of(form.made_by))
         if form.sent_in_at:
             signed = f"Signed by {form.signed_name}." if form.signed_name else ""  # a withdrawn one has forgotten it
             yield Event(form.sent_in_at, "Traveller form sent in", note=signed)
         if form.reviewed_at:
             done = "sent back" if form.state == FormState.OPEN else form.get_state_display().lower()
             note = form.sent_back_reason if form.state == FormState.OPEN else ""
-            yield Event(form.reviewed_at, f"Traveller form {done}", _name_of_user(form.reviewed_by), note=note)
-
-
-def _name_of_user(user: Any) -> str:
-    return (user.get_full_name() or user.get_username()) if user else ""
+            yield Event(form.reviewed_at, f"Traveller form {done}", name_of(form.reviewed_by), note=note)
 
 
 def _lists(trip: Trip) -> list[Event]:
@@ -351,7 +348,7 @@ def _lists(trip: Trip) -> list[Event]:
         Event(
             copy.created_at,
             f"{copy.title} kept as sent",
-            (copy.by.get_full_name() or copy.by.get_username()) if copy.by else "",
+            name_of(copy.by),
             f"{copy.get_format_display()}, {copy.row_count} rows",
         )
         for copy in found
