@@ -78,8 +78,7 @@ def database() -> str:
 
 
 def migrations() -> str:
-    """Whether each app's last migration of this code was applied; those of newer code do not matter, as in an "
-    "upgrade."""
+    """Whether each app's last migration of this code was applied; newer ones, as in an upgrade, do not matter."""
     applied = MigrationRecorder(connection).applied_migrations()
     if all(leaf in applied for leaf in _last_migrations()):
         return ""

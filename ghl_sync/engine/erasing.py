@@ -14,8 +14,7 @@ from ghl_sync.engine import state
 from ghl_sync.engine.base import Base, sealed_fields
 from ghl_sync.engine.results import NotYet
 from ghl_sync.models import Kind, Link
-
-LABEL = "Erased person"
+from trips.services.traces import ERASED
 
 
 def links_of(contacts: Collection[int], passengers: Collection[int]) -> QuerySet[Link]:
@@ -43,7 +42,7 @@ def erase(links: Collection[Link], *, standing: Collection[int], names: Collecti
         if seized is None:
             raise NotYet("GoHighLevel is being written about them this moment. Try again in a minute.")
         _erase(seized, stands=link.pk in standing)
-    state.forget_words(names, LABEL)
+    state.forget_words(names, ERASED)
     state.empty_events({link.remote_id for link in links if link.remote_id}, names)
     return [link.pk for link in links if link.kind != Kind.CONTACT]
 
@@ -52,4 +51,4 @@ def _erase(link: Link, *, stands: bool) -> None:
     """A contact is left as it is over there and mirrored no longer; of a passenger hashes tell what was agreed on."""
     is_contact = link.kind == Kind.CONTACT
     base = {} if is_contact else Base.of(link).sealed(sealed_fields(link.kind, erased=True)).dump()
-    state.erase_link(link, base if link.base else {}, LABEL if stands else "", ignored=is_contact and stands)
+    state.erase_link(link, base if link.base else {}, ERASED if stands else "", ignored=is_contact and stands)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.apps import apps
 from django.db.migrations.loader import MigrationLoader
 
-from trips.encryption import EncryptedTextField
 from trips.models import EncryptionKey
+from trips.services.rotation import tables
 
 _KEY = len("01234567")
 _TABLES = {
@@ -55,7 +54,7 @@ class Source:
         """Those of all encrypted values, and those that a start asks for."""
         columns = set(self.ask(_COLUMNS[self.vendor]))
         found: set[str] = set()
-        for table, column in _encrypted_columns():
+        for table, column in ((one.model._meta.db_table, field.column) for one in tables() for field in one.fields):
             if (table, column) in columns:
                 query = f'SELECT DISTINCT substr("{column}", 1, {_KEY}) FROM "{table}" WHERE "{column}" <> \'\''  # noqa: S608 # nosec B608
                 found.update(key for (key,) in self.ask(query))
@@ -74,13 +73,6 @@ def source_of(database: Any) -> Source:
             return list(cursor.fetchall())
 
     return Source(database.vendor, ask)
-
-
-def _encrypted_columns() -> Iterator[tuple[str, str]]:
-    for model in apps.get_models(include_auto_created=True):
-        for field in model._meta.local_fields:
-            if isinstance(field, EncryptedTextField):
-                yield model._meta.db_table, str(field.column)
 
 
 def unknown_migrations(migrations: list[list[str]]) -> list[str]:

@@ -16,6 +16,15 @@ from trips.text import fold_name
 NO_LICENCE = fold_name("None")
 
 
+def names_one(text: str) -> bool:
+    """Whether what stands at a traveller names a licence, known or not."""
+    return _key(text) not in {"", NO_LICENCE}
+
+
+def _key(text: str) -> str:
+    return fold_name(text)[:255]
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """`colour` is that of a badge: good, doubt, bad or plain. `licence` is the row that holds on the first day."""
@@ -40,10 +49,9 @@ class Register:
 
     def standing(self, name: str, trip: Trip | None) -> Standing:
         """Of the licence of this name on the days of this trip."""
-        key = fold_name(name)[:255]
-        if key in {"", NO_LICENCE}:
+        if not names_one(name):
             return Standing("No licence", "plain", "No licence is chosen for this traveller.")
-        periods = self._by_name.get(key, [])
+        periods = self._by_name.get(_key(name), [])
         if not periods:
             return Standing(
                 "Unknown licence", "doubt", f"“{name}” is not in the list of licences; add it with its days."

@@ -9,7 +9,7 @@ from trips.choices import live_values
 from trips.dates import add_months
 from trips.enums import SEATED, BatchKind
 from trips.models import Batch, Licence, Passenger, Trip
-from trips.papers.licences import NO_LICENCE
+from trips.papers.licences import NO_LICENCE, names_one
 from trips.services.batches import recorded
 from trips.text import fold_name
 
@@ -45,8 +45,7 @@ def kept_until(trip: Trip) -> dt.date | None:
 
 def has_record(passenger: Passenger, today: dt.date) -> bool:
     """Whether this traveller's record under a licence has to be kept today: they took part, and it is not over yet."""
-    named = fold_name(passenger.licence)[:255] not in {"", NO_LICENCE}
-    if not named or passenger.trip is None or passenger.attendance not in SEATED:
+    if not names_one(passenger.licence) or passenger.trip is None or passenger.attendance not in SEATED:
         return False
     until = kept_until(passenger.trip)
     return until is None or until >= today

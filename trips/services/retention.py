@@ -35,10 +35,9 @@ from trips.models import (
     SentReport,
     TravellerForm,
 )
-from trips.papers.licences import NO_LICENCE
+from trips.papers.licences import names_one
 from trips.services import traces
 from trips.services.licences import YEARS
-from trips.text import fold_name
 
 # Rows handled between two looks at the clock, and how long one task of the queue goes on.
 PORTION = 100
@@ -147,7 +146,7 @@ def _papers(before: dt.date) -> QuerySet[Any]:
     """All papers but passport scans; those of who travelled under a licence once its records need not be kept."""
     free = min(before, add_months(timezone.localdate(), -12 * YEARS))
     names = Passenger.objects.exclude(licence="").order_by().values_list("licence", flat=True).distinct()
-    none = [name for name in names if fold_name(name)[:255] in {"", NO_LICENCE}]
+    none = [name for name in names if not names_one(name)]
     unlicensed = Q(passenger__licence="") | Q(passenger__licence__in=none)
     may_go = unlicensed | Q(passenger__in=_over(free).values("pk"))
     return _of(Document)(before).exclude(kind=DocumentKind.PASSPORT_SCAN).filter(may_go)
